@@ -1,0 +1,14 @@
+//! Turns wire messages into domain types, naming the field that is wrong, and back.
+//!
+//! `TryFrom<wire>` checks, `From<model>` cannot fail, and the round trip is the identity (tested).
+
+mod api;
+mod device;
+mod field;
+mod job;
+mod rpc;
+mod site;
+#[cfg(test)]
+mod tests;
+
+pub use field::BadField;

@@ -1,0 +1,142 @@
+//! `rpc.proto`.
+
+use crate::model::agent::{AgentFacts, Heartbeat, Hello, Progress, Watermark};
+use crate::model::id::{Epoch, JobId, Sequence, WantRevision};
+use crate::model::time::UtcMillis;
+use crate::wire::v1;
+
+use super::field::{BadField, all, into_all, optional_code, parsed, required, text_of, uuid};
+
+impl From<v1::AgentFacts> for AgentFacts {
+    fn from(wire: v1::AgentFacts) -> Self {
+        Self {
+            version: wire.version,
+            hostname: wire.hostname,
+            platform: wire.platform,
+        }
+    }
+}
+
+impl From<AgentFacts> for v1::AgentFacts {
+    fn from(model: AgentFacts) -> Self {
+        Self {
+            version: model.version,
+            hostname: model.hostname,
+            platform: model.platform,
+        }
+    }
+}
+
+impl TryFrom<v1::Hello> for Hello {
+    type Error = BadField;
+
+    fn try_from(wire: v1::Hello) -> Result<Self, BadField> {
+        Ok(Self {
+            site: parsed("site", &wire.site)?,
+            epoch: Epoch::new(uuid("epoch", &wire.epoch)?),
+            oldest: Sequence(wire.oldest),
+            next: Sequence(wire.next),
+            want_revision: WantRevision(wire.want_revision),
+            facts: required("facts", wire.facts)?.into(),
+        })
+    }
+}
+
+impl From<Hello> for v1::Hello {
+    fn from(model: Hello) -> Self {
+        Self {
+            site: model.site.to_string(),
+            epoch: model.epoch.uuid().as_bytes().to_vec(),
+            oldest: model.oldest.0,
+            next: model.next.0,
+            want_revision: model.want_revision.0,
+            facts: Some(model.facts.into()),
+        }
+    }
+}
+
+impl TryFrom<v1::Progress> for Progress {
+    type Error = BadField;
+
+    fn try_from(wire: v1::Progress) -> Result<Self, BadField> {
+        Ok(Self {
+            job: JobId::new(uuid("job", &wire.job)?),
+            done: wire.done,
+            failed: wire.failed,
+            running: wire.running,
+            total: wire.total,
+        })
+    }
+}
+
+impl From<Progress> for v1::Progress {
+    fn from(model: Progress) -> Self {
+        Self {
+            job: model.job.uuid().as_bytes().to_vec(),
+            done: model.done,
+            failed: model.failed,
+            running: model.running,
+            total: model.total,
+        }
+    }
+}
+
+impl TryFrom<v1::Heartbeat> for Heartbeat {
+    type Error = BadField;
+
+    fn try_from(wire: v1::Heartbeat) -> Result<Self, BadField> {
+        Ok(Self {
+            site: parsed("site", &wire.site)?,
+            epoch: Epoch::new(uuid("epoch", &wire.epoch)?),
+            next: Sequence(wire.next),
+            want_revision: WantRevision(wire.want_revision),
+            spool_bytes: wire.spool_bytes,
+            agent_time: UtcMillis::new(wire.agent_time_ms),
+            progress: all(wire.progress)?,
+        })
+    }
+}
+
+impl From<Heartbeat> for v1::Heartbeat {
+    fn from(model: Heartbeat) -> Self {
+        Self {
+            site: model.site.to_string(),
+            epoch: model.epoch.uuid().as_bytes().to_vec(),
+            next: model.next.0,
+            want_revision: model.want_revision.0,
+            spool_bytes: model.spool_bytes,
+            agent_time_ms: model.agent_time.millis(),
+            progress: into_all(model.progress),
+        }
+    }
+}
+
+impl TryFrom<v1::Watermark> for Watermark {
+    type Error = BadField;
+
+    fn try_from(wire: v1::Watermark) -> Result<Self, BadField> {
+        Ok(Self {
+            epoch: Epoch::new(uuid("epoch", &wire.epoch)?),
+            committed: Sequence(wire.committed),
+            resend_from: wire.resend_from.map(Sequence),
+            want_revision: WantRevision(wire.want_revision),
+            server_time: UtcMillis::new(wire.server_time_ms),
+            refused: optional_code(&wire.refused),
+            watched: wire.watched,
+        })
+    }
+}
+
+impl From<Watermark> for v1::Watermark {
+    fn from(model: Watermark) -> Self {
+        Self {
+            epoch: model.epoch.uuid().as_bytes().to_vec(),
+            committed: model.committed.0,
+            resend_from: model.resend_from.map(|sequence| sequence.0),
+            want_revision: model.want_revision.0,
+            server_time_ms: model.server_time.millis(),
+            refused: text_of(model.refused.as_ref()),
+            watched: model.watched,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The messages on the wire: every domain value survives the trip, and what was released stays.
+
+mod frozen;
+mod roundtrip;
+mod samples;

@@ -1,0 +1,9 @@
+//! Codecs and session state machines of the devices: bytes in, events and bytes out.
+//!
+//! Time is an argument, nothing here opens a socket. One folder per wire protocol.
+
+pub mod mhed;
+pub mod probe;
+pub mod ssdp;
+pub mod tvt;
+pub mod wsd;

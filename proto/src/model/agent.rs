@@ -1,0 +1,119 @@
+//! What agents and the coordinator say to each other outside the numbered results.
+
+use std::time::Duration;
+
+use crate::error::ErrorCode;
+
+use super::id::{Epoch, JobId, Sequence, SiteId, WantRevision};
+use super::time::UtcMillis;
+
+/// The time between two heartbeats of an agent, before jitter of a fifth.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Facts about an agent and the box it runs on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AgentFacts {
+    /// The agent's version.
+    pub version: String,
+    /// The box's host name.
+    pub hostname: String,
+    /// Operating system and architecture, as `linux-x86_64`.
+    pub platform: String,
+}
+
+/// What an agent says when it has connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// The site it speaks for.
+    pub site: SiteId,
+    /// The life of its spool.
+    pub epoch: Epoch,
+    /// The first sequence number it still holds.
+    pub oldest: Sequence,
+    /// The next sequence number it will use.
+    pub next: Sequence,
+    /// The last want document it took.
+    pub want_revision: WantRevision,
+    /// Who it is.
+    pub facts: AgentFacts,
+}
+
+/// What the coordinator answers to a hello or heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watermark {
+    /// The life of the spool that the rest is about.
+    pub epoch: Epoch,
+    /// Everything up to here is in the coordinator's database: the agent may delete it.
+    pub committed: Sequence,
+    /// The coordinator misses batches from here on: the agent sends them again.
+    pub resend_from: Option<Sequence>,
+    /// The newest want document of the site.
+    pub want_revision: WantRevision,
+    /// The coordinator's clock.
+    pub server_time: UtcMillis,
+    /// Why the agent is not welcome; it must stop publishing until that changes.
+    pub refused: Option<ErrorCode>,
+    /// Whether somebody watches this site's jobs and wants progress often.
+    pub watched: bool,
+}
+
+/// What an agent says every [`HEARTBEAT_INTERVAL`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The site it speaks for.
+    pub site: SiteId,
+    /// The life of its spool.
+    pub epoch: Epoch,
+    /// The next sequence number it will use.
+    pub next: Sequence,
+    /// The last want document it took.
+    pub want_revision: WantRevision,
+    /// Bytes in its spool.
+    pub spool_bytes: u64,
+    /// The agent's clock.
+    pub agent_time: UtcMillis,
+    /// The jobs it works on.
+    pub progress: Vec<Progress>,
+}
+
+/// How far a site is with a job. A hint for people who watch; results are counted, never added up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The job.
+    pub job: JobId,
+    /// Devices done.
+    pub done: u32,
+    /// Of these, failed.
+    pub failed: u32,
+    /// Devices being asked now.
+    pub running: u32,
+    /// Devices in all.
+    pub total: u32,
+}
+
+/// An agent as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentView {
+    /// The site it speaks for.
+    pub site: SiteId,
+    /// Whether it is connected now.
+    pub online: bool,
+    /// When it was last heard.
+    pub last_seen: Option<UtcMillis>,
+    /// Who it is.
+    pub facts: AgentFacts,
+    /// The life of its spool.
+    pub epoch: Option<Epoch>,
+    /// Everything up to here has been applied.
+    pub committed: Sequence,
+    /// The next sequence number it will use, as far as known.
+    pub next: Sequence,
+    /// Bytes in its spool.
+    pub spool_bytes: u64,
+    /// The agent's clock less the coordinator's, in milliseconds.
+    pub clock_skew_ms: i64,
+    /// The want document it has taken, and the newest.
+    pub want_taken: WantRevision,
+    /// The newest want document of the site.
+    pub want_newest: WantRevision,
+}

@@ -1,0 +1,19 @@
+//! The domain types of tvtfleet. A value of these types is already correct: parsing happens at the
+//! border, in the constructors here and in [`crate::convert`].
+
+pub mod address;
+pub mod agent;
+pub mod api;
+pub mod ask;
+pub mod backend;
+pub mod channel;
+pub mod discovery;
+pub mod id;
+pub mod identity;
+pub mod inventory;
+pub mod job;
+pub mod mac;
+pub mod report;
+pub mod secret;
+pub mod time;
+pub mod want;

@@ -1,0 +1,270 @@
+//! The subject grammar: the one place that writes and reads NATS subjects and asset names.
+//!
+//! Subjects are the same with and without accounts, so nothing else knows which mode a server runs
+//! in. A subject is never proof of who sent a message.
+
+use crate::model::id::SiteId;
+use crate::model::want::Lane;
+
+/// The bucket of want documents.
+pub const WANT_BUCKET: &str = "tvt_want";
+/// The stream behind [`WANT_BUCKET`].
+pub const WANT_STREAM: &str = "KV_tvt_want";
+/// All keys of [`WANT_BUCKET`], as subjects.
+pub const WANT_ALL: &str = "$KV.tvt_want.>";
+/// Where stored want documents are republished.
+pub const PUSH_WANT_ALL: &str = "tvt.v1.push.want.>";
+/// The stream of results.
+pub const OUT_STREAM: &str = "TVT_OUT";
+/// All subjects of [`OUT_STREAM`].
+pub const OUT_ALL: &str = "tvt.v1.out.*.*.*";
+/// All requests of agents.
+pub const RPC_ALL: &str = "tvt.v1.rpc.*.*.*";
+/// All requests of operators.
+pub const API_ALL: &str = "tvt.v1.api.*.*.*";
+/// The queue group in which coordinators answer.
+pub const COORDINATOR_QUEUE: &str = "coord";
+/// The user token of operators on a server without accounts.
+pub const ANONYMOUS_USER: &str = "local";
+
+const ROOT: &str = "tvt.v1";
+
+/// A request of an agent to the coordinator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RpcOp {
+    /// The agent has connected.
+    Hello,
+    /// The agent is alive.
+    Heartbeat,
+    /// How far a job is, while somebody watches.
+    Progress,
+    /// The work of a job that was too large for the want document.
+    Spec,
+}
+
+impl RpcOp {
+    /// Every request.
+    pub const ALL: &'static [Self] = &[Self::Hello, Self::Heartbeat, Self::Progress, Self::Spec];
+
+    /// The token in the subject.
+    #[must_use]
+    pub const fn token(self) -> &'static str {
+        match self {
+            Self::Hello => "hello",
+            Self::Heartbeat => "hb",
+            Self::Progress => "prog",
+            Self::Spec => "spec",
+        }
+    }
+}
+
+/// A request of an operator to the coordinator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ApiOp {
+    /// Submits a job.
+    JobSubmit,
+    /// Lists jobs.
+    JobList,
+    /// Shows a job.
+    JobShow,
+    /// Stops a job.
+    JobCancel,
+    /// Reads a job's results.
+    JobResults,
+    /// Lists devices.
+    InventoryList,
+    /// Shows a device.
+    InventoryShow,
+    /// Brings devices in.
+    InventoryImport,
+    /// Lists sites.
+    SiteList,
+    /// Adds or changes a site.
+    SiteAdd,
+    /// Lists agents.
+    AgentList,
+    /// Tells about the coordinator.
+    CoordinatorInfo,
+}
+
+impl ApiOp {
+    /// Every request.
+    pub const ALL: &'static [Self] = &[
+        Self::JobSubmit,
+        Self::JobList,
+        Self::JobShow,
+        Self::JobCancel,
+        Self::JobResults,
+        Self::InventoryList,
+        Self::InventoryShow,
+        Self::InventoryImport,
+        Self::SiteList,
+        Self::SiteAdd,
+        Self::AgentList,
+        Self::CoordinatorInfo,
+    ];
+
+    /// The two tokens in the subject.
+    #[must_use]
+    pub const fn tokens(self) -> (&'static str, &'static str) {
+        match self {
+            Self::JobSubmit => ("job", "submit"),
+            Self::JobList => ("job", "list"),
+            Self::JobShow => ("job", "show"),
+            Self::JobCancel => ("job", "cancel"),
+            Self::JobResults => ("job", "results"),
+            Self::InventoryList => ("inventory", "list"),
+            Self::InventoryShow => ("inventory", "show"),
+            Self::InventoryImport => ("inventory", "import"),
+            Self::SiteList => ("site", "list"),
+            Self::SiteAdd => ("site", "add"),
+            Self::AgentList => ("agent", "list"),
+            Self::CoordinatorInfo => ("coordinator", "info"),
+        }
+    }
+}
+
+/// The key of a site's want document in [`WANT_BUCKET`].
+#[must_use]
+pub fn want_key(site: &SiteId) -> String {
+    format!("{}.{}", site.tenant, site.site)
+}
+
+/// The subject under which a site's want document is stored; what a Direct Get names.
+#[must_use]
+pub fn want_subject(site: &SiteId) -> String {
+    format!("$KV.{WANT_BUCKET}.{}", want_key(site))
+}
+
+/// Everything that is pushed to a site.
+#[must_use]
+pub fn push_all(site: &SiteId) -> String {
+    format!("{ROOT}.push.*.{}.{}", site.tenant, site.site)
+}
+
+/// Where a site's want document arrives once it is stored.
+#[must_use]
+pub fn push_want(site: &SiteId) -> String {
+    format!("{ROOT}.push.want.{}.{}", site.tenant, site.site)
+}
+
+/// Where a site publishes a batch of its outbox.
+#[must_use]
+pub fn out(site: &SiteId, lane: Lane) -> String {
+    let lane = match lane {
+        Lane::Records => "rec",
+        Lane::Events => "evt",
+    };
+    format!("{ROOT}.out.{}.{}.{lane}", site.tenant, site.site)
+}
+
+/// Reads the site and lane of an outbox subject.
+#[must_use]
+pub fn parse_out(subject: &str) -> Option<(SiteId, Lane)> {
+    let (site, last) = parse(subject, "out")?;
+    let lane = match last {
+        "rec" => Lane::Records,
+        "evt" => Lane::Events,
+        _ => return None,
+    };
+    Some((site, lane))
+}
+
+/// Where an agent sends a request.
+#[must_use]
+pub fn rpc(site: &SiteId, op: RpcOp) -> String {
+    format!("{ROOT}.rpc.{}.{}.{}", site.tenant, site.site, op.token())
+}
+
+/// Reads the site and request of an agent's subject.
+#[must_use]
+pub fn parse_rpc(subject: &str) -> Option<(SiteId, RpcOp)> {
+    let (site, last) = parse(subject, "rpc")?;
+    let op = RpcOp::ALL.iter().copied().find(|op| op.token() == last)?;
+    Some((site, op))
+}
+
+/// Where an operator sends a request. `user` is the operator's public key, or [`ANONYMOUS_USER`].
+#[must_use]
+pub fn api(user: &str, op: ApiOp) -> String {
+    let (noun, verb) = op.tokens();
+    format!("{ROOT}.api.{user}.{noun}.{verb}")
+}
+
+/// Reads the user and request of an operator's subject.
+#[must_use]
+pub fn parse_api(subject: &str) -> Option<(&str, ApiOp)> {
+    let rest = subject.strip_prefix(ROOT)?.strip_prefix(".api.")?;
+    let mut tokens = rest.split('.');
+    let (user, noun, verb) = (tokens.next()?, tokens.next()?, tokens.next()?);
+    if user.is_empty() || tokens.next().is_some() {
+        return None;
+    }
+    let op = ApiOp::ALL
+        .iter()
+        .copied()
+        .find(|op| op.tokens() == (noun, verb))?;
+    Some((user, op))
+}
+
+fn parse<'a>(subject: &'a str, class: &str) -> Option<(SiteId, &'a str)> {
+    let rest = subject.strip_prefix(ROOT)?.strip_prefix('.')?;
+    let mut tokens = rest.split('.');
+    if tokens.next()? != class {
+        return None;
+    }
+    let tenant = tokens.next()?.parse().ok()?;
+    let site = tokens.next()?.parse().ok()?;
+    let last = tokens.next()?;
+    tokens
+        .next()
+        .is_none()
+        .then_some((SiteId::new(tenant, site), last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site() -> SiteId {
+        "acme/depot-1".parse().unwrap()
+    }
+
+    #[test]
+    fn subjects_read_back() {
+        for lane in [Lane::Records, Lane::Events] {
+            assert_eq!(parse_out(&out(&site(), lane)), Some((site(), lane)));
+        }
+        for op in RpcOp::ALL {
+            assert_eq!(parse_rpc(&rpc(&site(), *op)), Some((site(), *op)));
+        }
+        for op in ApiOp::ALL {
+            assert_eq!(parse_api(&api("UABC", *op)), Some(("UABC", *op)));
+        }
+    }
+
+    #[test]
+    fn subjects_stand_as_documented() {
+        assert_eq!(want_subject(&site()), "$KV.tvt_want.acme.depot-1");
+        assert_eq!(push_want(&site()), "tvt.v1.push.want.acme.depot-1");
+        assert_eq!(push_all(&site()), "tvt.v1.push.*.acme.depot-1");
+        assert_eq!(out(&site(), Lane::Records), "tvt.v1.out.acme.depot-1.rec");
+        assert_eq!(rpc(&site(), RpcOp::Heartbeat), "tvt.v1.rpc.acme.depot-1.hb");
+        assert_eq!(api("U", ApiOp::JobSubmit), "tvt.v1.api.U.job.submit");
+    }
+
+    #[test]
+    fn foreign_subjects_are_refused() {
+        for subject in [
+            "",
+            "tvt.v1.out",
+            "tvt.v1.out.acme.depot.rec.x",
+            "tvt.v1.out.acme.de*pot.rec",
+            "tvt.v1.out.acme..rec",
+            "tvt.v2.out.acme.depot.rec",
+            "tvt.v1.out.acme.depot.job",
+        ] {
+            assert_eq!(parse_out(subject), None, "{subject}");
+        }
+    }
+}
