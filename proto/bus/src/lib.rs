@@ -1,0 +1,35 @@
+//! The IO that all tvtfleet binaries share: the NATS connection and its declarations, sealed
+//! messages with their trace context, telemetry, shutdown and the clock.
+//!
+//! Nothing here knows what a job or a device is. There is no trait over NATS: its semantics are used
+//! as they are, and tests run a real server. Where to start:
+//!
+//! - [`connect`]: from [`ConnectOptions`] to a [`Bus`], and what becomes of it.
+//! - [`streams`]: the streams and buckets, ensured when the coordinator starts.
+//! - [`want`]: writing, reading and hearing of a site's want document.
+//! - [`publish`] and [`consume`]: the two ends of the results' stream.
+//! - [`rpc`]: request and reply.
+//! - [`telemetry`], [`trace`] and [`attribute`]: spans, their export, their context and their names.
+//! - [`shutdown`], [`clock`] and [`backoff`]: the process around it.
+
+pub mod attribute;
+pub mod backoff;
+pub mod clock;
+pub mod connect;
+pub mod consume;
+pub mod error;
+mod options;
+mod otlp;
+pub mod publish;
+pub mod rpc;
+pub mod shutdown;
+mod standing;
+pub mod streams;
+pub mod telemetry;
+pub mod trace;
+pub mod want;
+
+pub use connect::{Bus, ConnectOptions, connect};
+pub use error::{BusError, MessageError};
+pub use shutdown::Shutdown;
+pub use standing::BusState;

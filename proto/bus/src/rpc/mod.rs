@@ -1,0 +1,13 @@
+//! Request and reply: agents and operators ask, coordinators answer.
+//!
+//! A reply is a sealed message, or, with the header [`ERROR_HEADER`], a sealed `ApiError`. The trace
+//! of the asker goes along in the headers.
+
+mod client;
+mod server;
+
+pub use client::{RpcError, request};
+pub use server::{Call, Reply, Server};
+
+/// The header of a reply that is an error; its value is the error's code.
+pub const ERROR_HEADER: &str = "Tvt-Error";
