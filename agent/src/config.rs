@@ -1,0 +1,690 @@
+//! The agent's settings: a file, and variables that win over it.
+//!
+//! ```toml
+//! tenant = "acme"
+//! site = "depot-1"
+//! data_dir = "/var/lib/tvt-agent"
+//! credentials_file = "/etc/tvtfleet/credentials.toml"
+//!
+//! [nats]
+//! urls = ["tls://nats.example:4222"]
+//! credentials_file = "/etc/tvtfleet/agent.creds"
+//!
+//! [limits]                       # these are the defaults
+//! parallel = 64                  # devices asked at a time by all jobs together
+//! retries = 2                    # further tries of a device that cannot be reached
+//! spool_max_mb = 512             # from here on, no new work is started
+//! heartbeat_ms = 30000
+//!
+//! [policy]
+//! networks = []                  # as "10.0.0.0/8"; none is every network
+//! asks = ["scan", "probe"]
+//! login = "trusted"              # who gets a credential: never, trusted, always
+//! plaintext_login = "trusted"    # ... in clear
+//! xor_login = "trusted"          # ... under a key sent in clear
+//!
+//! [protocol]
+//! resolve_ms = 5000
+//! connect_ms = 3000
+//! greeting_ms = 3000
+//! login_ms = 10000
+//! request_ms = 5000
+//! tunnel = "auto"                # ask inside the session: auto, always, never
+//! xor_key = "login_bytes"        # or encrypt_param
+//! allow_empty_password = false
+//! ```
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use tvtfleet_bus::ConnectOptions;
+use tvtfleet_proto::device::tvt::{KeySource, Limits, TunnelMode};
+use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::agent::HEARTBEAT_INTERVAL;
+use tvtfleet_proto::model::id::SiteId;
+use tvtfleet_proto::model::job::MAX_PARALLEL;
+
+use crate::device::ProtocolSettings;
+use crate::policy::{Consent, Policy};
+use crate::retry::RetrySettings;
+use crate::spool::SpoolSettings;
+
+/// The largest configuration file that is read, in bytes.
+const FILE_MAX: u64 = 1024 * 1024;
+/// How many devices all jobs of a site ask at a time where the file says nothing.
+const DEFAULT_PARALLEL: usize = 64;
+/// The smallest spool: two segments.
+const SPOOL_MIN_MB: u64 = 16;
+/// The most further tries of a device.
+const RETRIES_MAX: u32 = 10;
+
+/// The customer.
+pub const TENANT_VARIABLE: &str = "TVT_AGENT_TENANT";
+/// The site.
+pub const SITE_VARIABLE: &str = "TVT_AGENT_SITE";
+/// The folder of spool and journal.
+pub const DATA_DIR_VARIABLE: &str = "TVT_AGENT_DATA_DIR";
+/// The file with the credentials of the devices.
+pub const CREDENTIALS_VARIABLE: &str = "TVT_AGENT_CREDENTIALS_FILE";
+/// The NATS servers, separated by commas.
+pub const NATS_URL_VARIABLE: &str = "TVT_AGENT_NATS_URL";
+/// The NATS credentials file.
+pub const NATS_CREDENTIALS_VARIABLE: &str = "TVT_AGENT_NATS_CREDENTIALS";
+/// The file with the certificates of the authorities that vouch for the server.
+pub const NATS_CA_VARIABLE: &str = "TVT_AGENT_NATS_CA";
+/// `true` lets it use a server on this machine without credentials.
+pub const INSECURE_DEV_VARIABLE: &str = "TVT_AGENT_INSECURE_DEV";
+/// The folder in which systemd hands credentials to a service.
+pub const SYSTEMD_CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+
+/// The settings of an agent.
+#[derive(Clone, Debug)]
+pub struct AgentConfig {
+    /// The site it speaks for.
+    pub site: SiteId,
+    /// The folder of spool and journal; made where it is missing.
+    pub data_dir: PathBuf,
+    /// The credentials of the devices; without them only probes succeed.
+    pub credentials_file: Option<PathBuf>,
+    /// A folder whose files may show rights of a group.
+    pub guarded_folder: Option<PathBuf>,
+    /// The message bus.
+    pub nats: NatsConfig,
+    /// How many devices all jobs together may ask at a time.
+    pub parallel: usize,
+    /// When failed devices are tried again.
+    pub retry: RetrySettings,
+    /// How the spool is kept.
+    pub spool: SpoolSettings,
+    /// The time between two heartbeats, before jitter of a fifth.
+    pub heartbeat: Duration,
+    /// What the site's owner allows.
+    pub policy: Policy,
+    /// How the binary protocol is spoken.
+    pub protocol: ProtocolSettings,
+}
+
+/// Which NATS server to use, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NatsConfig {
+    /// The servers, as `nats://host:4222`, `tls://host:4222` or `wss://host`.
+    pub urls: Vec<String>,
+    /// The credentials file.
+    pub credentials_file: Option<PathBuf>,
+    /// The certificates of the authorities that may vouch for the server; else the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Whether a server on this machine may be used without credentials.
+    pub insecure_dev: bool,
+}
+
+/// The settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file is no TOML, or has a key that is not known.
+    #[error("{path}, line {line}: {reason}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong, without the line itself: an address may hold a password.
+        reason: String,
+    },
+    /// A setting makes no sense.
+    #[error("{setting}: {reason}")]
+    Invalid {
+        /// The setting.
+        setting: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl ConfigError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Unreadable { .. } => ErrorCode::ConfigUnreadable,
+            Self::Malformed { .. } | Self::Invalid { .. } => ErrorCode::ConfigInvalid,
+        }
+    }
+
+    fn invalid(setting: &'static str, reason: impl ToString) -> Self {
+        Self::Invalid {
+            setting,
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl AgentConfig {
+    /// Settings for development: one server on this machine, without credentials.
+    #[must_use]
+    pub fn new(site: SiteId, data_dir: impl Into<PathBuf>, url: impl Into<String>) -> Self {
+        Self {
+            site,
+            data_dir: data_dir.into(),
+            credentials_file: None,
+            guarded_folder: None,
+            nats: NatsConfig {
+                urls: vec![url.into()],
+                credentials_file: None,
+                ca_file: None,
+                insecure_dev: true,
+            },
+            parallel: DEFAULT_PARALLEL,
+            retry: RetrySettings::default(),
+            spool: SpoolSettings::default(),
+            heartbeat: HEARTBEAT_INTERVAL,
+            policy: Policy::default(),
+            protocol: ProtocolSettings::default(),
+        }
+    }
+
+    /// Reads the file, lets the variables win over it, and checks the whole.
+    ///
+    /// # Errors
+    ///
+    /// `config.unreadable` or `config.invalid`.
+    pub fn read(
+        path: &Path,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        file.take(FILE_MAX)
+            .read_to_string(&mut text)
+            .map_err(unreadable)?;
+        let file: File = toml::from_str(&text).map_err(|error| {
+            let before = text
+                .get(..error.span().map_or(0, |span| span.start))
+                .unwrap_or_default();
+            let line = before.matches('\n').count().saturating_add(1);
+            ConfigError::Malformed {
+                path: path.to_owned(),
+                line,
+                reason: unquoted(error.message()),
+            }
+        })?;
+        let config = file.with(|name| variable(name).filter(|text| !text.is_empty()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    ///
+    /// `config.invalid`: a server that is not authenticated and not on this machine, or numbers that
+    /// make no sense.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.nats.urls.is_empty() {
+            return Err(ConfigError::invalid("nats.urls", "no server is named"));
+        }
+        if self.nats.credentials_file.is_none() {
+            if !self.nats.insecure_dev {
+                let reason = "needed, unless nats.insecure_dev is set for a server on this machine";
+                return Err(ConfigError::invalid("nats.credentials_file", reason));
+            }
+            if !self.nats.urls.iter().all(|url| is_loopback(url)) {
+                let reason = "works with servers on this machine only";
+                return Err(ConfigError::invalid("nats.insecure_dev", reason));
+            }
+        }
+        let most = usize::try_from(MAX_PARALLEL).unwrap_or(usize::MAX);
+        if !(1..=most).contains(&self.parallel) {
+            return Err(ConfigError::invalid(
+                "limits.parallel",
+                format!("must be 1 to {most}"),
+            ));
+        }
+        if self.retry.retries > RETRIES_MAX {
+            let reason = format!("must be at most {RETRIES_MAX}");
+            return Err(ConfigError::invalid("limits.retries", reason));
+        }
+        if self.heartbeat.is_zero() {
+            return Err(ConfigError::invalid(
+                "limits.heartbeat_ms",
+                "must be longer than 0",
+            ));
+        }
+        let limits = &self.protocol.limits;
+        let spans = [
+            self.protocol.resolve,
+            self.protocol.connect,
+            limits.init,
+            limits.login,
+            limits.tunnel_reply,
+        ];
+        if spans.iter().any(Duration::is_zero) {
+            return Err(ConfigError::invalid(
+                "protocol",
+                "times must be longer than 0",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn connect_options(&self) -> ConnectOptions {
+        ConnectOptions {
+            urls: self.nats.urls.clone(),
+            name: format!("tvt-agent {}", self.site),
+            credentials_file: self.nats.credentials_file.clone(),
+            ca_file: self.nats.ca_file.clone(),
+            inbox_prefix: None,
+            retry_initial: true,
+        }
+    }
+}
+
+/// The parser's words without the values that it quotes.
+fn unquoted(message: &str) -> String {
+    let mut parts = message.split('"');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for (index, part) in parts.enumerate() {
+        text.push_str(if index % 2 == 0 { "..." } else { part });
+    }
+    text.lines().collect::<Vec<_>>().join("; ")
+}
+
+/// Whether a server's address names this machine for certain.
+fn is_loopback(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let host = match host.strip_prefix('[') {
+        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
+        None => host.rsplit_once(':').map_or(host, |(host, _)| host),
+    };
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    tenant: Option<String>,
+    site: Option<String>,
+    data_dir: Option<PathBuf>,
+    credentials_file: Option<PathBuf>,
+    #[serde(default)]
+    nats: NatsSection,
+    #[serde(default)]
+    limits: LimitsSection,
+    #[serde(default)]
+    policy: PolicySection,
+    #[serde(default)]
+    protocol: ProtocolSection,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NatsSection {
+    urls: Option<Vec<String>>,
+    credentials_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    insecure_dev: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsSection {
+    parallel: Option<usize>,
+    retries: Option<u32>,
+    spool_max_mb: Option<u64>,
+    heartbeat_ms: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicySection {
+    networks: Option<Vec<String>>,
+    asks: Option<Vec<String>>,
+    login: Option<Consent>,
+    plaintext_login: Option<Consent>,
+    xor_login: Option<Consent>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProtocolSection {
+    resolve_ms: Option<u64>,
+    connect_ms: Option<u64>,
+    greeting_ms: Option<u64>,
+    login_ms: Option<u64>,
+    request_ms: Option<u64>,
+    tunnel: Option<TunnelWord>,
+    xor_key: Option<KeyWord>,
+    allow_empty_password: Option<bool>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum TunnelWord {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KeyWord {
+    LoginBytes,
+    EncryptParam,
+}
+
+impl File {
+    fn with(self, variable: impl Fn(&str) -> Option<String>) -> Result<AgentConfig, ConfigError> {
+        let file_of =
+            |name, setting: Option<PathBuf>| variable(name).map(PathBuf::from).or(setting);
+        let needed = |setting| move || ConfigError::invalid(setting, "missing");
+        let tenant = variable(TENANT_VARIABLE)
+            .or(self.tenant)
+            .ok_or_else(needed("tenant"))?;
+        let site = variable(SITE_VARIABLE)
+            .or(self.site)
+            .ok_or_else(needed("site"))?;
+        let tenant = tenant
+            .parse()
+            .map_err(|error| ConfigError::invalid("tenant", error))?;
+        let site = site
+            .parse()
+            .map_err(|error| ConfigError::invalid("site", error))?;
+        let data_dir = file_of(DATA_DIR_VARIABLE, self.data_dir).ok_or_else(needed("data_dir"))?;
+        let urls = match variable(NATS_URL_VARIABLE) {
+            Some(urls) => urls.split(',').map(|url| url.trim().to_owned()).collect(),
+            None => self.nats.urls.unwrap_or_default(),
+        };
+        let insecure_dev = match variable(INSECURE_DEV_VARIABLE).as_deref() {
+            None => self.nats.insecure_dev.unwrap_or(false),
+            Some("true" | "1") => true,
+            Some("false" | "0") => false,
+            Some(_) => {
+                return Err(ConfigError::invalid(
+                    INSECURE_DEV_VARIABLE,
+                    "must be true or false",
+                ));
+            }
+        };
+        let nats = NatsConfig {
+            urls,
+            credentials_file: file_of(NATS_CREDENTIALS_VARIABLE, self.nats.credentials_file),
+            ca_file: file_of(NATS_CA_VARIABLE, self.nats.ca_file),
+            insecure_dev,
+        };
+        let base = AgentConfig::new(SiteId::new(tenant, site), data_dir, String::new());
+        Ok(AgentConfig {
+            credentials_file: file_of(CREDENTIALS_VARIABLE, self.credentials_file),
+            guarded_folder: variable(SYSTEMD_CREDENTIALS_VARIABLE).map(PathBuf::from),
+            nats,
+            parallel: self.limits.parallel.unwrap_or(base.parallel),
+            retry: RetrySettings {
+                retries: self.limits.retries.unwrap_or(base.retry.retries),
+                ..base.retry
+            },
+            spool: self.limits.spool(base.spool)?,
+            heartbeat: self
+                .limits
+                .heartbeat_ms
+                .map_or(base.heartbeat, Duration::from_millis),
+            policy: self.policy.read(base.policy)?,
+            protocol: self.protocol.read(base.protocol),
+            ..base
+        })
+    }
+}
+
+impl LimitsSection {
+    fn spool(&self, base: SpoolSettings) -> Result<SpoolSettings, ConfigError> {
+        match self.spool_max_mb {
+            None => Ok(base),
+            Some(mb) if mb < SPOOL_MIN_MB => {
+                let reason = format!("must be at least {SPOOL_MIN_MB}");
+                Err(ConfigError::invalid("limits.spool_max_mb", reason))
+            }
+            Some(mb) => Ok(SpoolSettings {
+                max_bytes: mb.saturating_mul(1024 * 1024),
+                ..base
+            }),
+        }
+    }
+}
+
+impl PolicySection {
+    fn read(self, base: Policy) -> Result<Policy, ConfigError> {
+        let networks = self.networks.unwrap_or_default();
+        let networks: Result<Vec<IpNet>, _> = networks.iter().map(|text| network(text)).collect();
+        let asks: BTreeSet<_> = match self.asks {
+            None => base.asks,
+            Some(asks) => asks
+                .iter()
+                .map(|ask| {
+                    ask.parse()
+                        .map_err(|error| ConfigError::invalid("policy.asks", error))
+                })
+                .collect::<Result<_, _>>()?,
+        };
+        Ok(Policy {
+            networks: networks?,
+            asks,
+            login: self.login.unwrap_or(base.login),
+            plaintext_login: self.plaintext_login.unwrap_or(base.plaintext_login),
+            xor_login: self.xor_login.unwrap_or(base.xor_login),
+        })
+    }
+}
+
+/// A network, or a single address.
+fn network(text: &str) -> Result<IpNet, ConfigError> {
+    let single = text.parse::<IpAddr>().map(IpNet::from);
+    single.or_else(|_| text.parse()).map_err(|_| {
+        ConfigError::invalid(
+            "policy.networks",
+            format!("{text:?} is no network, write 10.0.0.0/8"),
+        )
+    })
+}
+
+impl ProtocolSection {
+    fn read(self, base: ProtocolSettings) -> ProtocolSettings {
+        let span = |ms: Option<u64>, base| ms.map_or(base, Duration::from_millis);
+        let limits = Limits {
+            init: span(self.greeting_ms, base.limits.init),
+            login: span(self.login_ms, base.limits.login),
+            tunnel_reply: span(self.request_ms, base.limits.tunnel_reply),
+            ..base.limits
+        };
+        ProtocolSettings {
+            resolve: span(self.resolve_ms, base.resolve),
+            connect: span(self.connect_ms, base.connect),
+            limits,
+            tunnel: match self.tunnel {
+                None => base.tunnel,
+                Some(TunnelWord::Auto) => TunnelMode::Auto,
+                Some(TunnelWord::Always) => TunnelMode::Always,
+                Some(TunnelWord::Never) => TunnelMode::Never,
+            },
+            key_source: match self.xor_key {
+                None => base.key_source,
+                Some(KeyWord::LoginBytes) => KeySource::LoginBytes,
+                Some(KeyWord::EncryptParam) => KeySource::EncryptParam,
+            },
+            allow_empty_password: self
+                .allow_empty_password
+                .unwrap_or(base.allow_empty_password),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "tenant = 'acme'\nsite = 'depot-1'\ndata_dir = '/var/lib/x'\n";
+    const LOCAL: &str = "[nats]\nurls = ['nats://127.0.0.1:4222']\ninsecure_dev = true\n";
+
+    fn read(text: &str, variables: &[(&str, &str)]) -> Result<AgentConfig, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.toml");
+        std::fs::write(&path, text).unwrap();
+        AgentConfig::read(&path, |name| {
+            variables
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_example_in_the_documentation_shows_the_defaults() {
+        let example: String = include_str!("config.rs")
+            .lines()
+            .skip_while(|line| *line != "//! ```toml")
+            .skip(1)
+            .take_while(|line| *line != "//! ```")
+            .map(|line| format!("{}\n", line.trim_start_matches("//!").trim_start()))
+            .collect();
+        let shown = read(&example, &[]).unwrap();
+        let base = AgentConfig::new(shown.site.clone(), "x", "y");
+        assert_eq!(shown.policy, base.policy);
+        assert_eq!(shown.protocol, base.protocol);
+        assert_eq!(
+            (shown.parallel, shown.heartbeat),
+            (base.parallel, base.heartbeat)
+        );
+        assert_eq!((shown.retry, shown.spool), (base.retry, base.spool));
+    }
+
+    #[test]
+    fn variables_win_over_the_file() {
+        let variables = [
+            (SITE_VARIABLE, "depot-2"),
+            (NATS_URL_VARIABLE, "nats://[::1]:1, nats://localhost:2"),
+            (DATA_DIR_VARIABLE, "/tmp/y"),
+            (CREDENTIALS_VARIABLE, ""),
+        ];
+        let config = read(
+            &format!("{HEAD}credentials_file = '/c'\n{LOCAL}"),
+            &variables,
+        )
+        .unwrap();
+        assert_eq!(config.site.to_string(), "acme/depot-2");
+        assert_eq!(config.nats.urls, ["nats://[::1]:1", "nats://localhost:2"]);
+        assert_eq!(config.data_dir, Path::new("/tmp/y"));
+        assert_eq!(
+            config.credentials_file.as_deref(),
+            Some(Path::new("/c")),
+            "empty is unset"
+        );
+    }
+
+    #[test]
+    fn nonsense_names_its_setting() {
+        for (text, setting) in [
+            (LOCAL.to_owned(), "tenant"),
+            (format!("{HEAD}{LOCAL}").replace("acme", "Acme"), "tenant"),
+            (HEAD.to_owned(), "nats.urls"),
+            (
+                format!("{HEAD}[nats]\nurls = ['nats://127.0.0.1:1']\n"),
+                "nats.credentials_file",
+            ),
+            (
+                format!("{HEAD}{LOCAL}").replace("127.0.0.1", "10.0.0.1"),
+                "nats.insecure_dev",
+            ),
+            (
+                format!("{HEAD}{LOCAL}[limits]\nparallel = 0\n"),
+                "limits.parallel",
+            ),
+            (
+                format!("{HEAD}{LOCAL}[limits]\nspool_max_mb = 1\n"),
+                "limits.spool_max_mb",
+            ),
+            (
+                format!("{HEAD}{LOCAL}[limits]\nretries = 99\n"),
+                "limits.retries",
+            ),
+            (
+                format!("{HEAD}{LOCAL}[limits]\nheartbeat_ms = 0\n"),
+                "limits.heartbeat_ms",
+            ),
+            (
+                format!("{HEAD}{LOCAL}[policy]\nnetworks = ['10.0.0/8']\n"),
+                "policy.networks",
+            ),
+            (
+                format!("{HEAD}{LOCAL}[policy]\nasks = ['reboot']\n"),
+                "policy.asks",
+            ),
+            (
+                format!("{HEAD}{LOCAL}[protocol]\nconnect_ms = 0\n"),
+                "protocol",
+            ),
+        ] {
+            match read(&text, &[]) {
+                Err(ConfigError::Invalid { setting: found, .. }) => {
+                    assert_eq!(found, setting, "{text}")
+                }
+                other => panic!("{other:?} for {text}"),
+            }
+        }
+        for text in [
+            "x = 1\n",
+            "[limits]\nparalel = 3\n",
+            "[policy]\nlogin = 'sometimes'\n",
+        ] {
+            let error = read(
+                &format!("{HEAD}{LOCAL}").replace(HEAD, &format!("{text}{HEAD}")),
+                &[],
+            );
+            assert!(
+                matches!(error, Err(ConfigError::Malformed { .. })),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told_without_what_an_address_may_hold() {
+        for bad in [
+            "urls = 'nats://u:hunter2@h'",
+            "urls = ['nats://u:hunter2@h'",
+            "urls = ['a'] 'hunter2'",
+        ] {
+            let error = read(&format!("{HEAD}[nats]\n{bad}\n"), &[]).unwrap_err();
+            let ConfigError::Malformed { line, .. } = &error else {
+                panic!("{error:?}")
+            };
+            assert!((5..=6).contains(line), "{error}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn networks_may_be_single_addresses() {
+        let text = format!("{HEAD}{LOCAL}[policy]\nnetworks = ['10.1.2.3', '192.168.0.0/16']\n");
+        let policy = read(&text, &[]).unwrap().policy;
+        assert!(policy.check_address("10.1.2.3".parse().unwrap()).is_ok());
+        assert!(policy.check_address("10.1.2.4".parse().unwrap()).is_err());
+        assert!(policy.check_address("192.168.9.9".parse().unwrap()).is_ok());
+    }
+}

@@ -1,0 +1,388 @@
+//! Where device credentials come from. They stay at the site: jobs name a label only.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FileType, Mode, OFlags};
+use serde::Deserialize;
+use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::id::CredentialLabel;
+use tvtfleet_proto::model::secret::{Credential, Secret};
+
+/// The largest credential file, in bytes.
+const FILE_MAX: u64 = 1024 * 1024;
+/// The largest password file, in bytes.
+const PASSWORD_FILE_MAX: u64 = 4096;
+
+/// Knows the credentials of a site's devices.
+pub trait CredentialSource: Send + Sync {
+    /// The credential of a label; without a label, the site's default.
+    fn find(&self, label: Option<&CredentialLabel>) -> Option<Credential>;
+}
+
+/// One credential for every device and label, as a command line gives it.
+#[derive(Clone, Debug)]
+pub struct FixedCredential(pub Credential);
+
+impl CredentialSource for FixedCredential {
+    fn find(&self, _label: Option<&CredentialLabel>) -> Option<Credential> {
+        Some(self.0.clone())
+    }
+}
+
+/// No credential at all: enough for probes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoCredentials;
+
+impl CredentialSource for NoCredentials {
+    fn find(&self, _label: Option<&CredentialLabel>) -> Option<Credential> {
+        None
+    }
+}
+
+/// A credential file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// The file cannot be read.
+    #[error("cannot read {path}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Others on this box can read the file.
+    #[error("{path} can be read by others; run: chmod 600 {path}")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not what a credential file looks like.
+    #[error("{path}: {text}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, without any of the file's text.
+        text: String,
+    },
+}
+
+impl CredentialError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Unreadable { .. } => ErrorCode::ConfigUnreadable,
+            Self::Exposed { .. } => ErrorCode::ConfigExposed,
+            Self::Invalid { .. } => ErrorCode::ConfigInvalid,
+        }
+    }
+}
+
+/// Credentials by label, from a TOML file that only its owner can read.
+///
+/// ```toml
+/// default = "nvr"
+///
+/// [credentials.nvr]
+/// username = "admin"
+/// password_file = "/etc/tvt-agent/nvr.password"
+///
+/// [credentials.depot]
+/// username = "service"
+/// password = "..."
+/// ```
+///
+/// A password file holds the password and nothing else; one line end after it is dropped. It must be
+/// as closed as the file that names it. A relative path starts at that file's folder.
+#[derive(Debug)]
+pub struct CredentialFile {
+    credentials: BTreeMap<CredentialLabel, Credential>,
+    default: Option<CredentialLabel>,
+}
+
+impl CredentialFile {
+    /// Reads a credential file and the password files it names.
+    ///
+    /// # Errors
+    ///
+    /// `config.unreadable`, `config.exposed`, `config.invalid`.
+    pub fn read(path: &Path) -> Result<Self, CredentialError> {
+        Self::read_guarded(path, None)
+    }
+
+    /// As [`Self::read`]. Files below the folder `guarded` may show rights of a group: systemd hands
+    /// credentials to a service in such a folder, which it guards itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn read_guarded(path: &Path, guarded: Option<&Path>) -> Result<Self, CredentialError> {
+        let text = read_closed(path, guarded, FILE_MAX)?;
+        let invalid = |text: String| CredentialError::Invalid {
+            path: path.to_owned(),
+            text,
+        };
+        // The parser's own message shows the offending line, which may hold a password.
+        let raw: RawFile = toml::from_str(text.expose()).map_err(|error| {
+            let place = error.span().map_or_else(String::new, |span| {
+                format!(" in line {}", line_of(text.expose(), span.start))
+            });
+            invalid(format!(
+                "not a credential file{place}: {}",
+                safe_reason(error.message())
+            ))
+        })?;
+        let mut credentials = BTreeMap::new();
+        for (label, entry) in raw.credentials {
+            let label: CredentialLabel =
+                label.parse().map_err(|error| invalid(format!("{error}")))?;
+            let password = match (entry.password, entry.password_file) {
+                (Some(password), None) => password.0,
+                (None, Some(file)) => {
+                    let folder = path.parent().unwrap_or(Path::new("."));
+                    let text = read_closed(&folder.join(file), guarded, PASSWORD_FILE_MAX)?;
+                    let line = text.expose();
+                    let line = line.strip_suffix('\n').unwrap_or(line);
+                    Secret::new(line.strip_suffix('\r').unwrap_or(line))
+                }
+                _ => {
+                    return Err(invalid(format!(
+                        "credential {label} needs either `password` or `password_file`"
+                    )));
+                }
+            };
+            credentials.insert(
+                label,
+                Credential {
+                    username: entry.username,
+                    password,
+                },
+            );
+        }
+        let default = match raw.default {
+            None => None,
+            Some(text) => {
+                let label: CredentialLabel =
+                    text.parse().map_err(|error| invalid(format!("{error}")))?;
+                if !credentials.contains_key(&label) {
+                    return Err(invalid(format!(
+                        "the default credential {label} is not in the file"
+                    )));
+                }
+                Some(label)
+            }
+        };
+        Ok(Self {
+            credentials,
+            default,
+        })
+    }
+
+    /// The labels in the file.
+    pub fn labels(&self) -> impl Iterator<Item = &CredentialLabel> {
+        self.credentials.keys()
+    }
+
+    /// The label that is used where a job names none.
+    #[must_use]
+    pub const fn default_label(&self) -> Option<&CredentialLabel> {
+        self.default.as_ref()
+    }
+}
+
+impl CredentialSource for CredentialFile {
+    fn find(&self, label: Option<&CredentialLabel>) -> Option<Credential> {
+        self.credentials
+            .get(label.or(self.default.as_ref())?)
+            .cloned()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    default: Option<String>,
+    #[serde(default)]
+    credentials: BTreeMap<String, RawCredential>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCredential {
+    username: String,
+    password: Option<RawSecret>,
+    password_file: Option<PathBuf>,
+}
+
+struct RawSecret(Secret);
+
+impl<'de> Deserialize<'de> for RawSecret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
+    }
+}
+
+/// Reads a file that only its owner can read. Checks the open file, not the path, so that nothing
+/// can be swapped in between.
+fn read_closed(path: &Path, guarded: Option<&Path>, limit: u64) -> Result<Secret, CredentialError> {
+    use std::io::Read;
+    let unreadable = |source| CredentialError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let invalid = |text: &str| CredentialError::Invalid {
+        path: path.to_owned(),
+        text: text.to_owned(),
+    };
+    // Without NONBLOCK, opening a named pipe would wait for ever.
+    let file = rustix::fs::open(
+        path,
+        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK,
+        Mode::empty(),
+    )
+    .map_err(|error| unreadable(error.into()))?;
+    let status = rustix::fs::fstat(&file).map_err(|error| unreadable(error.into()))?;
+    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+        return Err(invalid("not a regular file"));
+    }
+    let is_guarded = guarded.is_some_and(|folder| path.starts_with(folder));
+    let others = if is_guarded {
+        Mode::RWXO
+    } else {
+        Mode::RWXG | Mode::RWXO
+    };
+    if Mode::from_raw_mode(status.st_mode).intersects(others) {
+        return Err(CredentialError::Exposed {
+            path: path.to_owned(),
+        });
+    }
+    let mut text = String::new();
+    let read = std::fs::File::from(file)
+        .take(limit.saturating_add(1))
+        .read_to_string(&mut text);
+    let text = Secret::new(text);
+    let read = read.map_err(|error| {
+        let no_text = error.kind() == std::io::ErrorKind::InvalidData;
+        if no_text {
+            invalid("not UTF-8 text")
+        } else {
+            unreadable(error)
+        }
+    })?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > limit {
+        return Err(invalid("the file is too large"));
+    }
+    Ok(text)
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes()
+        .take(offset)
+        .filter(|byte| *byte == b'\n')
+        .count()
+        .saturating_add(1)
+}
+
+/// Keeps the parser's words, but none of the file's: those stand between quotes.
+fn safe_reason(message: &str) -> String {
+    let mut quoted = false;
+    let plain: String = message
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .filter(|character| {
+            let mark = matches!(character, '`' | '"' | '\'');
+            quoted ^= mark;
+            !quoted && !mark
+        })
+        .take(120)
+        .collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn write(folder: &Path, name: &str, text: &str, mode: u32) -> PathBuf {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    #[test]
+    fn labels_find_their_credentials() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "depot.password", "s3cret \r\n", 0o600);
+        let path = write(
+            folder.path(),
+            "credentials.toml",
+            "default = \"nvr\"\n[credentials.nvr]\nusername = \"admin\"\npassword = \"one\"\n\
+             [credentials.depot]\nusername = \"service\"\npassword_file = \"depot.password\"\n",
+            0o600,
+        );
+        let file = CredentialFile::read(&path).unwrap();
+        let found = file.find(None).unwrap();
+        assert_eq!(
+            (found.username.as_str(), found.password.expose()),
+            ("admin", "one")
+        );
+        let found = file.find(Some(&"depot".parse().unwrap())).unwrap();
+        assert_eq!(
+            (found.username.as_str(), found.password.expose()),
+            ("service", "s3cret ")
+        );
+        assert!(file.find(Some(&"other".parse().unwrap())).is_none());
+        assert!(!format!("{file:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn open_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for mode in [0o640, 0o604, 0o620] {
+            let path = write(folder.path(), "credentials.toml", "", mode);
+            assert_eq!(
+                CredentialFile::read(&path).unwrap_err().code(),
+                ErrorCode::ConfigExposed
+            );
+        }
+        write(folder.path(), "open.password", "x", 0o644);
+        let text = "[credentials.a]\nusername = \"a\"\npassword_file = \"open.password\"\n";
+        let path = write(folder.path(), "names-open.toml", text, 0o600);
+        assert_eq!(
+            CredentialFile::read(&path).unwrap_err().code(),
+            ErrorCode::ConfigExposed
+        );
+        let path = write(folder.path(), "handed.toml", "", 0o440);
+        assert!(CredentialFile::read(&path).is_err());
+        assert!(CredentialFile::read_guarded(&path, Some(folder.path())).is_ok());
+        let missing = CredentialFile::read(&folder.path().join("none.toml")).unwrap_err();
+        assert_eq!(missing.code(), ErrorCode::ConfigUnreadable);
+    }
+
+    #[test]
+    fn mistakes_are_told_without_the_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        for text in [
+            "[credentials.a]\nusername = \"a\"\npassword = hunter2\n",
+            "[credentials.a]\nusername = \"a\"\npassword = \"hunter2\" x\n",
+            "[credentials.a]\nusername = \"a\"\npasswort = \"hunter2\"\n",
+            "[credentials.a]\nusername = \"a\"\npassword = \"hunter2\nx\"\n",
+            "[credentials.a]\nusername = \"a\"\npassword = [\"hunter2\"]\n",
+            "[credentials.a]\nusername = \"a\"\n",
+            "[credentials.a]\nusername = \"a\"\npassword = \"hunter2\"\npassword_file = \"x\"\n",
+            "[credentials.A_]\nusername = \"a\"\npassword = \"hunter2\"\n",
+            "default = \"b\"\n[credentials.a]\nusername = \"a\"\npassword = \"hunter2\"\n",
+        ] {
+            let path = write(folder.path(), "credentials.toml", text, 0o600);
+            let error = CredentialFile::read(&path).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::ConfigInvalid, "{text}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,543 @@
+//! Moving bytes and timers: what is sent and what an answer means is decided elsewhere.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use ipnet::Ipv4Net;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
+use tvtfleet_proto::device::ssdp;
+use tvtfleet_proto::model::discovery::{
+    Claims, DiscoverOptions, DiscoverReport, Method, SweepCursor,
+};
+
+use super::ears::Ears;
+use super::greeter::{Greeter, Outcome};
+use super::setup::Setup;
+use crate::discover::event::{DiscoverContext, DiscoverEvent};
+use crate::discover::greet::Greeted;
+use crate::discover::listen::{self, Heard};
+use crate::discover::merge::{Added, Seen, Sightings};
+use crate::discover::multicast::Shot;
+use crate::discover::neighbours;
+use crate::discover::pace::{Changed, Pace};
+use crate::discover::politeness::{Record, Sent};
+use crate::discover::sweep::{Next, Sweep};
+use crate::discover::trouble::{self, Fate};
+
+/// The longest sleep while something is under way.
+const TICK: Duration = Duration::from_millis(50);
+/// How often progress is told, and the neighbour table read.
+const PROGRESS: Duration = Duration::from_millis(250);
+const NEIGHBOURS: Duration = Duration::from_millis(500);
+/// How long a host found by other means is left to answer searches before it is greeted.
+const CANDIDATE_GRACE: Duration = Duration::from_millis(2_200);
+/// How long the last echo requests are waited for.
+const ECHO_WAIT: Duration = Duration::from_millis(800);
+/// TCP connections per second where no faster pace was agreed: each leaves an entry in the table
+/// of a gateway for minutes.
+const CONNECTS: u32 = 100;
+/// Hosts outside the sweep that are greeted.
+const CANDIDATES_MAX: usize = 4_096;
+/// Probes sent in one go before anything else is looked at.
+const AT_ONCE: usize = 64;
+/// Errors of earlier datagrams that a send call may report before its own result.
+const STALE_ERRORS: usize = 8;
+
+/// One discovery in progress.
+pub(super) struct Driver {
+    options: DiscoverOptions,
+    context: DiscoverContext,
+    events: mpsc::Sender<DiscoverEvent>,
+    began: Instant,
+    message: String,
+    own: Vec<Ipv4Net>,
+    shots: std::vec::IntoIter<Shot>,
+    next_shot: Option<Shot>,
+    last_shot: Option<Instant>,
+    ears: Ears,
+    sweep: Sweep,
+    pace: Pace,
+    connects: Pace,
+    /// A probe that the kernel had no room for.
+    held: Option<Next>,
+    greeter: Greeter,
+    /// What hosts that are no device yet say of themselves.
+    candidates: BTreeMap<Ipv4Addr, Claims>,
+    sightings: Sightings,
+    record: Record,
+    notes: Vec<String>,
+    next_progress: Instant,
+    next_neighbours: Instant,
+    abandoned: bool,
+}
+
+impl Driver {
+    pub(super) fn new(
+        setup: Setup,
+        context: DiscoverContext,
+        events: mpsc::Sender<DiscoverEvent>,
+    ) -> Self {
+        let now = Instant::now();
+        let addresses = setup.plan.hosts.len();
+        let mut shots = setup.shots.into_iter();
+        let next_shot = shots.next();
+        let connects = if setup.agreed {
+            setup.rate
+        } else {
+            setup.rate.min(CONNECTS)
+        };
+        let ports = setup.options.tcp_ports.clone();
+        let (bind, parallel) = (setup.options.bind, setup.options.parallel);
+        let searched = setup.options.methods.contains(&Method::Mhed);
+        Self {
+            record: Record::new(now, setup.rate, addresses),
+            pace: Pace::new(now, setup.rate, setup.agreed, setup.seed),
+            connects: Pace::new(now, connects, true, setup.seed),
+            message: setup.message.to_string(),
+            own: setup.own,
+            shots,
+            next_shot,
+            last_shot: None,
+            ears: Ears::new(
+                setup.searches,
+                setup.groups,
+                setup.sweep,
+                setup.echo,
+                searched,
+            ),
+            sweep: Sweep::new(setup.plan),
+            held: None,
+            greeter: Greeter::new(ports, bind, parallel),
+            candidates: BTreeMap::new(),
+            sightings: Sightings::default(),
+            notes: setup.notes,
+            next_progress: now,
+            next_neighbours: now,
+            abandoned: false,
+            began: now,
+            options: setup.options,
+            context,
+            events,
+        }
+    }
+
+    pub(super) async fn run(mut self, cancel: &CancellationToken) -> DiscoverReport {
+        let addresses = self.record.so_far().addresses;
+        if addresses > 0 {
+            let rate = self.record.so_far().rate;
+            self.tell(DiscoverEvent::Sweeping { addresses, rate });
+        }
+        for note in self.notes.clone() {
+            self.tell(DiscoverEvent::Note(note));
+        }
+        self.ears.open().await;
+        self.began = Instant::now();
+        while !self.abandoned && !cancel.is_cancelled() {
+            let now = Instant::now();
+            self.hear(now);
+            self.look_around(now);
+            self.shoot(now);
+            let wake = self.probe(now).min(self.greet(now));
+            if self.is_over(now) {
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => {}
+                outcome = self.greeter.ended() => self.on_greeted(outcome),
+                () = self.ears.ready() => {}
+                () = sleep_until(wake.into()) => {}
+            }
+        }
+        self.finish()
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        let passed = |since: Option<Instant>, wait| since.is_none_or(|since| now >= since + wait);
+        let wait = self.options.wait;
+        // Without any search there is still something to listen to.
+        let listens = self.ears.groups.is_empty() || now >= self.began + wait;
+        listens
+            && self.next_shot.is_none()
+            && self.held.is_none()
+            && self.sweep.is_done()
+            && passed(self.last_shot, wait)
+            && passed(
+                self.sweep
+                    .last_search()
+                    .filter(|_| self.ears.sweep.is_some()),
+                wait,
+            )
+            && passed(self.sweep.last_probe(), ECHO_WAIT)
+            && (self.candidates.is_empty() || now >= self.began + CANDIDATE_GRACE)
+            && self.greeter.is_idle()
+    }
+
+    /// Takes in what has come.
+    fn hear(&mut self, now: Instant) {
+        let Self {
+            ears,
+            sweep,
+            message,
+            record,
+            ..
+        } = self;
+        let (mut heard, mut unasked) = (Vec::new(), 0);
+        let dropped = ears.hear(now, |datagram| {
+            if datagram.is_echo {
+                sweep.on_alive(datagram.from, true);
+            } else if let Some(ear) = datagram.ear {
+                if ear == listen::Ear::Sweep && !sweep.has_asked(datagram.from) {
+                    unasked += 1;
+                    return;
+                }
+                heard.extend(listen::read(
+                    ear,
+                    datagram.from,
+                    datagram.interface,
+                    message,
+                    datagram.bytes,
+                ));
+            }
+        });
+        record.dropped(dropped + unasked);
+        for heard in heard {
+            match heard {
+                Heard::Device(seen) => self.on_device(*seen),
+                Heard::Candidate(at, claims) => self.on_candidate(at, *claims),
+            }
+        }
+        self.read_errors(now);
+    }
+
+    fn on_device(&mut self, mut seen: Seen) {
+        if seen.interface.is_none() && seen.method != Method::Tcp {
+            let (ears, source) = (&self.ears, seen.source);
+            seen.interface = ears
+                .searches
+                .iter()
+                .find(|(interface, _)| interface.network.contains(&source))
+                .map(|(interface, _)| interface.name.clone());
+        }
+        self.sweep.on_answer(seen.source);
+        if let Some(announced) = seen.claims.address {
+            self.sweep.on_answer(announced);
+        }
+        self.greeter
+            .learn(seen.claims.data_port, self.options.tcp_ports.len());
+        match self.sightings.add(seen) {
+            Added::New(number) => {
+                if let Some(device) = self.sightings.device(number) {
+                    self.tell(DiscoverEvent::Found(Box::new(device)));
+                }
+            }
+            Added::More(number) => {
+                if let Some(device) = self.sightings.device(number) {
+                    self.tell(DiscoverEvent::Updated(Box::new(device)));
+                }
+            }
+            Added::Nothing => {}
+            Added::Dropped => self.record.dropped(1),
+        }
+    }
+
+    /// A host that may be a device. Only those in the sweep or in a network of ours are greeted: the
+    /// sender of a datagram can be forged.
+    fn on_candidate(&mut self, at: Ipv4Addr, claims: Claims) {
+        let in_sweep = self.sweep.has_asked(at);
+        let wanted = self.options.methods.contains(&Method::Tcp)
+            && (in_sweep || self.own.iter().any(|net| net.contains(&at)))
+            && !self.options.excludes.iter().any(|net| net.contains(&at))
+            && self.context.policy.check_address(at.into()).is_ok();
+        if wanted && (self.candidates.len() < CANDIDATES_MAX || self.candidates.contains_key(&at)) {
+            let kept = self.candidates.entry(at).or_default();
+            if *kept == Claims::default() {
+                *kept = claims;
+            }
+            if in_sweep {
+                self.sweep.on_alive(at, false);
+            }
+        }
+    }
+
+    fn read_errors(&mut self, now: Instant) {
+        let Some(socket) = &self.ears.sweep else {
+            return;
+        };
+        let sweep = &mut self.sweep;
+        let mut no_room = false;
+        trouble::drain(socket, |about, fate| match fate {
+            Fate::Refused => sweep.on_alive(about, false),
+            Fate::Unreachable { router } => sweep.on_dark(about, router),
+            Fate::NoRoom => no_room = true,
+        });
+        if let Some(echo) = &self.ears.echo {
+            trouble::drain(&echo.socket, |about, fate| match fate {
+                Fate::Refused => sweep.on_alive(about, false),
+                Fate::Unreachable { router } => sweep.on_dark(about, router),
+                Fate::NoRoom => no_room = true,
+            });
+        }
+        if no_room {
+            self.overrun(now);
+        }
+    }
+
+    /// What costs nothing: the neighbour table, the clock, and telling how far it is.
+    fn look_around(&mut self, now: Instant) {
+        if let Some(changed) = self.pace.tick(now) {
+            self.changed(now, changed, "a clean second");
+        }
+        if now >= self.next_neighbours && self.options.methods.contains(&Method::Neighbours) {
+            self.next_neighbours = now + NEIGHBOURS;
+            self.read_neighbours();
+        }
+        if now >= self.next_progress {
+            self.next_progress = now + PROGRESS;
+            let (done, total) = self.sweep.progress();
+            let found = u64::try_from(self.sightings.len()).unwrap_or(u64::MAX);
+            self.tell(DiscoverEvent::Progress { done, total, found });
+        }
+    }
+
+    fn read_neighbours(&mut self) {
+        // Absent in some containers: then there is nothing to learn from it.
+        let Ok(table) = neighbours::read() else {
+            return;
+        };
+        for neighbour in table {
+            let ours = self.options.interfaces.is_empty()
+                || self.options.interfaces.contains(&neighbour.interface);
+            let in_sweep = self.sweep.has_asked(neighbour.address);
+            if self.sightings.lacks_mac(neighbour.address) {
+                let claims = Claims {
+                    mac: Some(neighbour.mac),
+                    ..Claims::default()
+                };
+                self.on_device(Seen::new(Method::Neighbours, neighbour.address, claims));
+            } else if in_sweep {
+                self.sweep.on_alive(neighbour.address, false);
+            } else if ours && self.options.subnets.is_empty() {
+                self.on_candidate(neighbour.address, Claims::default());
+            }
+        }
+    }
+
+    /// Sends the multicast datagrams that are due.
+    fn shoot(&mut self, now: Instant) {
+        while let Some(shot) = self
+            .next_shot
+            .take_if(|shot| now >= self.began + shot.after)
+        {
+            for (interface, socket) in &self.ears.searches {
+                let ttl = socket2::SockRef::from(socket).set_multicast_ttl_v4(shot.ttl);
+                let sent =
+                    ttl.and_then(|()| socket.try_send_to(&shot.datagram, SocketAddr::V4(shot.to)));
+                match sent {
+                    Ok(_) => self.record.sent(now, Sent::Multicast),
+                    Err(error) => {
+                        self.record.send_error();
+                        tracing::debug!(%error, interface = interface.name, "multicast not sent");
+                        if shot.after.is_zero() {
+                            self.notes.push(format!(
+                                "multicast to {} cannot be sent on {}: {error}",
+                                shot.to, interface.name
+                            ));
+                        }
+                    }
+                }
+            }
+            self.last_shot = Some(now);
+            self.next_shot = self.shots.next();
+        }
+    }
+
+    /// Sends the probes that may go; says when to come back.
+    fn probe(&mut self, now: Instant) -> Instant {
+        let latest = self
+            .next_shot
+            .as_ref()
+            .map_or(now + TICK, |shot| (now + TICK).min(self.began + shot.after));
+        for _ in 0..AT_ONCE {
+            // Asked first, so that a probe is never taken without leave to send it.
+            let ready = self.pace.ready_at();
+            if ready > now {
+                return ready.min(latest);
+            }
+            let next = self.held.take().unwrap_or_else(|| self.sweep.next(now));
+            let sent = match next {
+                Next::Search { to, again } => self.search(now, to, again),
+                Next::Echo(to) => self.echo(now, to),
+                Next::Wait(until) => return until.min(latest).max(now),
+                Next::Done => return latest,
+            };
+            if !sent {
+                self.held = Some(next);
+            }
+        }
+        now
+    }
+
+    fn search(&mut self, now: Instant, to: Ipv4Addr, again: bool) -> bool {
+        let Some(socket) = &self.ears.sweep else {
+            return true;
+        };
+        let send = || socket.try_send_to(ssdp::SEARCH, (to, ssdp::PORT).into());
+        let fate = sent(send);
+        self.on_sent(now, to, fate, Sent::Search { again })
+    }
+
+    fn echo(&mut self, now: Instant, to: Ipv4Addr) -> bool {
+        let Some(echo) = &self.ears.echo else {
+            return true;
+        };
+        let fate = sent(|| echo.try_send(to));
+        self.on_sent(now, to, fate, Sent::Echo)
+    }
+
+    /// Takes the result of a send; false if the probe has to be sent again.
+    fn on_sent(&mut self, now: Instant, to: Ipv4Addr, fate: Result<(), Fate>, what: Sent) -> bool {
+        match fate {
+            Ok(()) => {
+                self.pace.take(now);
+                self.record.sent(now, what);
+                true
+            }
+            Err(Fate::NoRoom) => {
+                self.overrun(now);
+                false
+            }
+            Err(Fate::Unreachable { .. }) => {
+                self.record.send_error();
+                self.sweep.on_dark(to, false);
+                true
+            }
+            Err(Fate::Refused) => true,
+        }
+    }
+
+    fn overrun(&mut self, now: Instant) {
+        self.record.overrun();
+        if let Some(changed) = self.pace.overrun(now) {
+            self.changed(now, changed, "the kernel had no room");
+        }
+    }
+
+    fn changed(&mut self, now: Instant, changed: Changed, reason: &str) {
+        self.record.changed(now, changed.rate, reason);
+    }
+
+    /// Begins the greetings that are due; says when to come back.
+    fn greet(&mut self, now: Instant) -> Instant {
+        while let Some(host) = self.sweep.next_lively(now) {
+            if !self.sightings.knows(host) {
+                self.greeter.add(host, now);
+            }
+        }
+        let candidates_from = self.began + CANDIDATE_GRACE;
+        if now >= candidates_from {
+            let outside: Vec<Ipv4Addr> = self
+                .candidates
+                .keys()
+                .copied()
+                .filter(|at| !self.sweep.has_asked(*at) && !self.sightings.knows(*at))
+                .collect();
+            for host in outside {
+                self.greeter.add(host, now);
+            }
+        }
+        while self.greeter.is_ready(now) {
+            let ready = self.pace.ready_at().max(self.connects.ready_at());
+            if ready > now {
+                return ready;
+            }
+            self.pace.take(now);
+            self.connects.take(now);
+            self.greeter.begin();
+            self.record.sent(now, Sent::Connect);
+        }
+        let due = [
+            self.greeter.due_at(),
+            self.sweep.lively_at().filter(|at| *at > now),
+        ];
+        due.into_iter().flatten().fold(now + TICK, Instant::min)
+    }
+
+    fn on_greeted(&mut self, outcome: Outcome) {
+        if let Greeted::Tvt(claims) = outcome.greeted {
+            let mut seen = Seen::new(Method::Tcp, outcome.host, *claims);
+            seen.port = Some(outcome.port);
+            self.on_device(seen);
+            if let Some(claims) = self.candidates.get(&outcome.host)
+                && *claims != Claims::default()
+            {
+                let seen = Seen::new(Method::Onvif, outcome.host, claims.clone());
+                self.on_device(seen);
+            }
+        }
+    }
+
+    fn tell(&mut self, event: DiscoverEvent) {
+        // Events are for display: one that finds no room is left out.
+        if let Err(TrySendError::Closed(_)) = self.events.try_send(event) {
+            self.abandoned = true;
+        }
+    }
+
+    fn finish(mut self) -> DiscoverReport {
+        let now = Instant::now();
+        if self.options.methods.contains(&Method::Neighbours) {
+            self.read_neighbours();
+        }
+        let so_far = self.record.so_far();
+        if so_far.overruns > 0 {
+            self.notes.push(format!(
+                "the kernel had no room for {} probes; they were sent again more slowly",
+                so_far.overruns
+            ));
+        }
+        if so_far.dropped > 0 {
+            self.notes.push(format!(
+                "{} answers were not used: from somebody who was not asked, or from a sender that \
+                 speaks for too many devices",
+                so_far.dropped
+            ));
+        }
+        if so_far.send_errors > 0 {
+            self.notes.push(format!(
+                "{} probes could not be sent: no way there, or not permitted",
+                so_far.send_errors
+            ));
+        }
+        let cursor = self
+            .sweep
+            .cursor()
+            .map(|(seed, position)| SweepCursor { seed, position });
+        DiscoverReport {
+            devices: self.sightings.devices(),
+            politeness: self.record.finish(now),
+            notes: self.notes,
+            cursor,
+        }
+    }
+}
+
+/// Sends, past the errors that the kernel reports about earlier datagrams.
+fn sent(send: impl Fn() -> io::Result<usize>) -> Result<(), Fate> {
+    for _ in 0..STALE_ERRORS {
+        match send() {
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                if let Some(fate) = trouble::of_send(&error) {
+                    return Err(fate);
+                }
+            }
+        }
+    }
+    Err(Fate::NoRoom)
+}

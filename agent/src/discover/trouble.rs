@@ -1,0 +1,123 @@
+//! What the kernel reports about datagrams that went nowhere.
+
+use std::io::IoSliceMut;
+use std::net::Ipv4Addr;
+use std::os::fd::AsRawFd;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg};
+use tokio::net::UdpSocket;
+
+/// Reports read in one go.
+const REPORTS_MAX: usize = 256;
+/// An ICMP message from the network, not the kernel's own.
+const ORIGIN_ICMP: u8 = 2;
+
+/// What became of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The host is there, but nothing listens.
+    Refused,
+    /// Nobody is there; a router said so, or the kernel by itself.
+    Unreachable { router: bool },
+    /// The kernel had no room.
+    NoRoom,
+}
+
+/// Reads the error queue of a socket.
+pub(crate) fn drain(socket: &UdpSocket, mut each: impl FnMut(Ipv4Addr, Fate)) {
+    let mut data = [0; 64];
+    let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in);
+    for _ in 0..REPORTS_MAX {
+        let mut buffers = [IoSliceMut::new(&mut data)];
+        let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+        let Ok(message) =
+            recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut buffers, Some(&mut control), flags)
+        else {
+            return;
+        };
+        // The address of an error is that of the datagram it is about.
+        let Some(about) = message.address.map(|address| address.ip()) else {
+            continue;
+        };
+        let Ok(parts) = message.cmsgs() else { continue };
+        for part in parts {
+            if let ControlMessageOwned::Ipv4RecvErr(error, offender) = part {
+                let by = offender.map(|by| Ipv4Addr::from(u32::from_be(by.sin_addr.s_addr)));
+                let errno =
+                    i32::try_from(error.ee_errno).map_or(Errno::UnknownErrno, Errno::from_raw);
+                if let Some(fate) = fate(errno, error.ee_origin, about, by) {
+                    each(about, fate);
+                }
+            }
+        }
+    }
+}
+
+fn fate(errno: Errno, origin: u8, about: Ipv4Addr, by: Option<Ipv4Addr>) -> Option<Fate> {
+    let from_network = origin == ORIGIN_ICMP;
+    match errno {
+        Errno::ECONNREFUSED | Errno::ENOPROTOOPT if from_network => Some(Fate::Refused),
+        // A firewall on the host itself: it is there.
+        Errno::EHOSTUNREACH | Errno::EACCES | Errno::EPERM if from_network && by == Some(about) => {
+            Some(Fate::Refused)
+        }
+        Errno::EHOSTUNREACH | Errno::ENETUNREACH => Some(Fate::Unreachable {
+            router: from_network,
+        }),
+        Errno::ENOBUFS => Some(Fate::NoRoom),
+        _ => None,
+    }
+}
+
+/// What an error of a send call means; `None` for one that is about an earlier datagram.
+pub(crate) fn of_send(error: &std::io::Error) -> Option<Fate> {
+    match error.raw_os_error().map(Errno::from_raw)? {
+        Errno::ENOBUFS | Errno::EAGAIN | Errno::ENOMEM => Some(Fate::NoRoom),
+        Errno::ENETUNREACH
+        | Errno::EINVAL
+        | Errno::EACCES
+        | Errno::EPERM
+        | Errno::EADDRNOTAVAIL => Some(Fate::Unreachable { router: false }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_host_that_says_no_is_alive_and_one_that_a_router_disowns_is_not() {
+        let (host, router) = (Ipv4Addr::new(10, 0, 0, 5), Ipv4Addr::new(10, 0, 0, 1));
+        let of = |errno, by| fate(errno, ORIGIN_ICMP, host, Some(by));
+        assert_eq!(of(Errno::ECONNREFUSED, host), Some(Fate::Refused));
+        assert_eq!(of(Errno::EHOSTUNREACH, host), Some(Fate::Refused));
+        assert_eq!(
+            of(Errno::EHOSTUNREACH, router),
+            Some(Fate::Unreachable { router: true })
+        );
+        let local = fate(Errno::EHOSTUNREACH, 1, host, None);
+        assert_eq!(local, Some(Fate::Unreachable { router: false }));
+        assert_eq!(fate(Errno::EMSGSIZE, 1, host, None), None);
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_reported_with_its_address() {
+        let to = Ipv4Addr::new(127, 0, 93, 7);
+        let socket = super::super::sockets::sweep(None).unwrap();
+        // Port 1 has no UDP service.
+        socket.send_to(b"x", (to, 1)).await.unwrap();
+        let mut found = None;
+        for _ in 0..200 {
+            drain(&socket, |about, fate| found = Some((about, fate)));
+            if found.is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(found, Some((to, Fate::Refused)));
+    }
+}

@@ -1,0 +1,41 @@
+//! The site agent.
+//!
+//! A job reads left to right: `intake` brings the want document, `jobs` takes it into the
+//! [`journal`], `job` runs it: `plan` says which device is next, `run` asks it through a driver of
+//! `device`. Reports go into the [`spool`], and from there, by the `outbox`, to the coordinator.
+//! `heartbeat` learns how far the coordinator has got, so that the spool can let go.
+//!
+//! [`work`] alone is what a local scan needs: no bus, no spool.
+
+mod budget;
+mod chain;
+pub mod config;
+pub mod credentials;
+mod device;
+pub mod discover;
+mod heartbeat;
+mod intake;
+mod job;
+mod jobs;
+pub mod journal;
+mod outbox;
+#[cfg(test)]
+mod peer;
+mod plan;
+pub mod policy;
+mod reconcile;
+mod retry;
+mod run;
+#[cfg(test)]
+mod run_tests;
+mod service;
+pub mod spool;
+mod status;
+mod turn;
+pub mod work;
+
+pub use budget::AttemptBudget;
+pub use config::AgentConfig;
+pub use device::ProtocolSettings;
+pub use retry::RetrySettings;
+pub use service::{AgentError, run, site_context};

@@ -1,0 +1,163 @@
+//! The program `tvt-agent`.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{ArgAction, Args, Parser, Subcommand};
+use tvt_agent::config::AgentConfig;
+use tvt_agent::credentials::CredentialFile;
+use tvt_agent::{AgentError, site_context};
+use tvtfleet_bus::Shutdown;
+use tvtfleet_bus::telemetry::{self, LogFormat, Verbosity};
+use tvtfleet_proto::error::ExitStatus;
+
+const EXAMPLES: &str = "\
+Examples:
+  tvt-agent check --config /etc/tvtfleet/agent.toml
+  tvt-agent run --config /etc/tvtfleet/agent.toml
+  TVT_AGENT_NATS_URL=nats://127.0.0.1:4222 tvt-agent -v run --config agent.toml
+
+Variables win over the file: TVT_AGENT_TENANT, TVT_AGENT_SITE, TVT_AGENT_DATA_DIR,
+TVT_AGENT_CREDENTIALS_FILE, TVT_AGENT_NATS_URL, TVT_AGENT_NATS_CREDENTIALS,
+TVT_AGENT_NATS_CA, TVT_AGENT_INSECURE_DEV. TVTFLEET_LOG says in detail what is logged.";
+
+/// Talk to the TVT devices of one network on behalf of the coordinator
+#[derive(Debug, Parser)]
+#[command(name = "tvt-agent", version, after_help = EXAMPLES)]
+struct Arguments {
+    /// Log more; twice for everything
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    verbose: u8,
+    /// Log errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Log one JSON object a line
+    #[arg(long, global = true)]
+    log_json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent until it gets SIGINT or SIGTERM
+    Run(ConfigFile),
+    /// Check the configuration and the credentials, without connecting anywhere
+    Check(ConfigFile),
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration, a TOML file
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version go to stdout and are no errors. A closed pipe is nobody's trouble.
+            let _closed = error.print();
+            let status = if error.use_stderr() {
+                ExitStatus::Usage
+            } else {
+                ExitStatus::Success
+            };
+            return ExitCode::from(status.number());
+        }
+    };
+    match carry_out(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error),
+    }
+}
+
+fn carry_out(arguments: &Arguments) -> anyhow::Result<()> {
+    match &arguments.command {
+        Command::Run(file) => run(arguments, file),
+        Command::Check(file) => check(file),
+    }
+}
+
+fn run(arguments: &Arguments, file: &ConfigFile) -> anyhow::Result<()> {
+    let verbosity = match (arguments.quiet, arguments.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (false, 0) => Verbosity::Normal,
+        (false, 1) => Verbosity::Verbose,
+        (false, _) => Verbosity::Trace,
+    };
+    let format = if arguments.log_json {
+        LogFormat::Json
+    } else {
+        LogFormat::Text
+    };
+    let config = read(file)?;
+    let _telemetry = telemetry::init("tvt-agent", verbosity, format)?;
+    // One thread is enough for a site, and small.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let shutdown = Shutdown::on_signals().context("cannot watch for signals")?;
+        Ok(tvt_agent::run(config, shutdown).await?)
+    })
+}
+
+fn check(file: &ConfigFile) -> anyhow::Result<()> {
+    let config = read(file)?;
+    site_context(&config)?;
+    let mut text = format!("site         {}\n", config.site);
+    text.push_str(&format!("data folder  {}\n", config.data_dir.display()));
+    // Addresses may hold a password, so only their number is shown.
+    text.push_str(&format!("servers      {}\n", config.nats.urls.len()));
+    match &config.credentials_file {
+        None => text.push_str("credentials  none, only probes will succeed\n"),
+        Some(path) => {
+            let read = CredentialFile::read_guarded(path, config.guarded_folder.as_deref());
+            let credentials = read.map_err(AgentError::from)?;
+            let labels: Vec<_> = credentials.labels().map(ToString::to_string).collect();
+            let default = credentials
+                .default_label()
+                .map_or("none", |label| label.as_str());
+            text.push_str(&format!(
+                "credentials  {} (default: {default})\n",
+                labels.join(", ")
+            ));
+        }
+    }
+    text.push_str("the configuration can be used\n");
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("cannot write to standard output")
+}
+
+fn read(file: &ConfigFile) -> anyhow::Result<AgentConfig> {
+    let config = AgentConfig::read(&file.config, |name| std::env::var(name).ok());
+    Ok(config.map_err(AgentError::from)?)
+}
+
+/// Prints an error with its causes, what to try, and the code.
+fn complain(error: &anyhow::Error) -> ExitCode {
+    let mut text = format!("error: {error}\n");
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("  caused by: {}\n", cause.to_string().trim_end()));
+    }
+    let known = error.downcast_ref::<AgentError>();
+    if let Some(hint) = known.and_then(AgentError::hint) {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    let status = match known {
+        Some(error) => {
+            text.push_str(&format!("code: {}\n", error.code()));
+            error.code().exit_status()
+        }
+        None => ExitStatus::Config,
+    };
+    // Nobody is left to be told that stderr is closed.
+    let _closed = std::io::stderr().write_all(text.as_bytes());
+    ExitCode::from(status.number())
+}

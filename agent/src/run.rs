@@ -1,0 +1,324 @@
+//! Carries out a plan: starts tries, collects their ends, and makes a report of every device.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::id::{JobId, TargetNo};
+use tvtfleet_proto::model::job::{MAX_PARALLEL, WorkOptions};
+use tvtfleet_proto::model::report::{DeviceReport, Failure};
+use tvtfleet_proto::model::time::UtcMillis;
+use tvtfleet_proto::model::want::{SiteWork, Target};
+
+use crate::budget::{Brake, is_refused_login};
+use crate::device::gate::refusal_text;
+use crate::plan::{Plan, PlanEnd, PlanLimits, Step};
+use crate::retry::pause_before_retry;
+use crate::turn::{TryEnd, Turn, try_once};
+use crate::work::{SiteContext, WorkBounds, WorkEnd, WorkEvent, WorkOutcome};
+
+/// What the tries of one job share.
+#[derive(Debug)]
+pub(crate) struct JobShared {
+    pub(crate) job: JobId,
+    pub(crate) options: WorkOptions,
+    pub(crate) site: Arc<SiteContext>,
+    pub(crate) cancel: CancellationToken,
+    /// Set when no further login may be tried.
+    pub(crate) braked: AtomicBool,
+}
+
+/// The work of one job.
+pub(crate) struct Run {
+    shared: Arc<JobShared>,
+    plan: Plan,
+    turns: BTreeMap<TargetNo, Turn>,
+    tasks: JoinSet<TryEnd>,
+    /// Which device a task asks; a task that panicked cannot say so itself.
+    task_targets: BTreeMap<Id, TargetNo>,
+    brake: Brake,
+    hold: Option<watch::Receiver<bool>>,
+    drain: Option<CancellationToken>,
+    /// A place among the devices of all jobs, for the next try.
+    slot: Option<OwnedSemaphorePermit>,
+    events: mpsc::Sender<WorkEvent>,
+    reported: u32,
+    failed: u32,
+}
+
+impl Run {
+    pub(crate) fn new(
+        job: JobId,
+        work: SiteWork,
+        bounds: WorkBounds,
+        site: Arc<SiteContext>,
+        cancel: CancellationToken,
+        events: mpsc::Sender<WorkEvent>,
+    ) -> Self {
+        let SiteWork { options, targets } = work;
+        let not_after = bounds.not_after.map(|end| moment(end, &site));
+        let limits = PlanLimits {
+            parallel: usize::try_from(options.parallel.min(MAX_PARALLEL)).unwrap_or(1),
+            device_deadline: options.device_deadline,
+            not_after,
+        };
+        let plan = Plan::new(&targets, limits);
+        let mut brake = Brake::default();
+        let before = bounds.reported_before;
+        for place in 0..before.devices {
+            brake.count(place < before.refused);
+        }
+        let turns = targets
+            .into_iter()
+            .map(|target| (target.number, Turn::new(target)))
+            .collect();
+        let cancel = cancel.child_token();
+        let shared = JobShared {
+            job,
+            options,
+            site,
+            cancel,
+            braked: AtomicBool::new(false),
+        };
+        Self {
+            shared: Arc::new(shared),
+            plan,
+            turns,
+            tasks: JoinSet::new(),
+            task_targets: BTreeMap::new(),
+            brake,
+            hold: bounds.hold,
+            drain: bounds.drain,
+            slot: None,
+            events,
+            reported: 0,
+            failed: 0,
+        }
+    }
+
+    /// Works until nothing is left.
+    pub(crate) async fn finish(mut self) -> WorkEnd {
+        self.apply_brake();
+        loop {
+            let now = Instant::now();
+            let wants = self.plan.wants_start(now);
+            if wants && self.slot.is_none() {
+                self.slot = Arc::clone(&self.shared.site.slots).try_acquire_owned().ok();
+            }
+            match self
+                .plan
+                .next(now, self.is_held() || (wants && self.slot.is_none()))
+            {
+                Step::Start { target, deadline } => self.start(target, deadline).await,
+                Step::Skip(target) => {
+                    let text = refusal_text(ErrorCode::JobBraked).unwrap_or_default();
+                    self.report_failure(target, Failure::new(ErrorCode::JobBraked, text))
+                        .await;
+                }
+                Step::Settle(target) => self.report(target).await,
+                Step::Wait(until) => self.wait(until).await,
+                Step::Finished(end) => return self.end(end),
+            }
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| *hold.borrow())
+    }
+
+    async fn start(&mut self, number: TargetNo, deadline: Instant) {
+        let slot = self.slot.take();
+        let Some(turn) = self.turns.get_mut(&number) else {
+            return self.plan.finished(number);
+        };
+        if turn.begin_try() {
+            self.tell(WorkEvent::Started(number)).await;
+        }
+        let Some(turn) = self.turns.get(&number) else {
+            return self.plan.finished(number);
+        };
+        let (shared, target) = (Arc::clone(&self.shared), turn.target().clone());
+        let span = ask_span(&shared, &target);
+        let task = async move {
+            let _slot = slot;
+            try_once(&shared, &target, deadline).await
+        };
+        let handle = self.tasks.spawn(task.instrument(span));
+        self.task_targets.insert(handle.id(), number);
+    }
+
+    /// Waits for the first thing that may change what the plan says.
+    async fn wait(&mut self, until: Option<Instant>) {
+        // A place that is not needed now is another job's.
+        self.slot = None;
+        let wanting = !self.is_held() && self.plan.wants_start(Instant::now());
+        let alarm = async {
+            match until {
+                Some(moment) => sleep_until(moment.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let released = async {
+            let changed = match &mut self.hold {
+                Some(hold) => hold.changed().await.is_ok(),
+                None => false,
+            };
+            if !changed {
+                std::future::pending().await
+            }
+        };
+        let drained = async {
+            match &self.drain {
+                Some(drain) => drain.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.shared.cancel.cancelled(), if !self.plan.is_stopped() => self.plan.cancel(),
+            Some(ended) = self.tasks.join_next_with_id() => self.on_ended(ended).await,
+            () = drained, if !self.plan.is_stopped() => self.plan.cancel(),
+            () = self.events.closed(), if !self.plan.is_stopped() => {
+                self.shared.cancel.cancel();
+                self.plan.cancel();
+            }
+            slot = Arc::clone(&self.shared.site.slots).acquire_owned(), if wanting => {
+                self.slot = slot.ok();
+            }
+            () = released => {}
+            () = alarm => {}
+        }
+    }
+
+    async fn on_ended(&mut self, ended: Result<(Id, TryEnd), JoinError>) {
+        match ended {
+            Ok((id, end)) => {
+                if let Some(number) = self.task_targets.remove(&id) {
+                    self.on_try(number, end).await;
+                }
+            }
+            Err(error) => {
+                if let Some(number) = self.task_targets.remove(&error.id()) {
+                    tracing::error!(%error, tvt.job.id = %self.shared.job, "the work on a device broke");
+                    // How far it got is unknown, so the try counts.
+                    let text = "an internal error ended the work on this device";
+                    let failure = Failure {
+                        credentials_sent: true,
+                        ..Failure::new(ErrorCode::Internal, text)
+                    };
+                    self.report_failure(number, failure).await;
+                }
+            }
+        }
+    }
+
+    async fn on_try(&mut self, number: TargetNo, end: TryEnd) {
+        let Some(turn) = self.turns.get_mut(&number) else {
+            return self.plan.finished(number);
+        };
+        turn.take(end);
+        let pause = turn.failure().and_then(|failure| {
+            pause_before_retry(&self.shared.site.retry, failure, turn.tries(), draw())
+        });
+        let again = pause.is_some_and(|pause| self.plan.try_again(number, Instant::now(), pause));
+        if !again {
+            self.report(number).await;
+        }
+    }
+
+    async fn report_failure(&mut self, number: TargetNo, failure: Failure) {
+        let now = self.shared.site.clock.now();
+        if let Some(turn) = self.turns.get_mut(&number) {
+            turn.fail(failure, now);
+        }
+        self.report(number).await;
+    }
+
+    async fn report(&mut self, number: TargetNo) {
+        self.plan.finished(number);
+        let Some(turn) = self.turns.remove(&number) else {
+            return;
+        };
+        let report = turn.into_report(&self.shared);
+        self.count(&report);
+        self.tell(WorkEvent::Finished(Box::new(report))).await;
+    }
+
+    fn count(&mut self, report: &DeviceReport) {
+        self.reported = self.reported.saturating_add(1);
+        self.failed = self.failed.saturating_add(u32::from(!report.is_success()));
+        // What the brake itself stopped says nothing about the password.
+        if report
+            .failure
+            .as_ref()
+            .is_none_or(|failure| failure.code != ErrorCode::JobBraked)
+        {
+            self.brake
+                .count(report.failure.as_ref().is_some_and(is_refused_login));
+        }
+        self.apply_brake();
+    }
+
+    fn apply_brake(&mut self) {
+        if self.brake.is_pulled() && !self.shared.braked.swap(true, Ordering::AcqRel) {
+            tracing::warn!(tvt.job.id = %self.shared.job, "too many refused logins, the job is stopped here");
+            self.plan.brake();
+        }
+    }
+
+    async fn tell(&mut self, event: WorkEvent) {
+        if self.events.send(event).await.is_err() {
+            // Nobody listens: there is nothing to work for.
+            self.shared.cancel.cancel();
+            self.plan.cancel();
+        }
+    }
+
+    fn end(self, end: PlanEnd) -> WorkEnd {
+        let outcome = match end {
+            PlanEnd::Complete => WorkOutcome::Complete,
+            PlanEnd::Cancelled => WorkOutcome::Cancelled,
+            PlanEnd::Expired => WorkOutcome::Expired,
+        };
+        let braked = self.shared.braked.load(Ordering::Acquire);
+        WorkEnd {
+            outcome,
+            reported: self.reported,
+            failed: self.failed,
+            braked,
+        }
+    }
+}
+
+/// The moment of the monotonic clock that a time of day stands for now.
+fn moment(at: UtcMillis, site: &SiteContext) -> Instant {
+    let now = Instant::now();
+    let ahead = at.since(site.clock.now());
+    // Further than the clock reaches is as good as never.
+    now.checked_add(ahead)
+        .unwrap_or(now + std::time::Duration::from_secs(u32::MAX.into()))
+}
+
+fn ask_span(shared: &JobShared, target: &Target) -> tracing::Span {
+    tracing::info_span!(
+        "device.ask",
+        tvt.job.id = %shared.job,
+        tvt.ask = %shared.options.ask,
+        tvt.backend = tracing::field::Empty,
+        server.address = %target.endpoint.host,
+        server.port = target.endpoint.port,
+        error.r#type = tracing::field::Empty,
+    )
+}
+
+/// A number from 0 to 999 that nobody can foresee.
+fn draw() -> u32 {
+    u32::try_from(uuid::Uuid::new_v4().as_u128() % 1000).unwrap_or(0)
+}

@@ -1,0 +1,289 @@
+//! The whole agent: opens what it owns, goes on with what it left, and connects the parts.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::FlockOperation;
+use tokio::sync::{mpsc, watch};
+use tvtfleet_bus::backoff::Backoff;
+use tvtfleet_bus::clock::{Clock, SystemClock};
+use tvtfleet_bus::{Bus, BusError, Shutdown, connect};
+use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::agent::AgentFacts;
+use tvtfleet_proto::model::id::{Epoch, Sequence};
+
+use crate::config::{AgentConfig, ConfigError};
+use crate::credentials::{CredentialError, CredentialFile, CredentialSource, NoCredentials};
+use crate::heartbeat::Speaker;
+use crate::intake::Intake;
+use crate::job::JobContext;
+use crate::jobs::Jobs;
+use crate::journal::{JobFile, Journal, JournalError, JournalJob};
+use crate::outbox::{Sender, SpoolShared, Writer, WriterHandle, filler};
+use crate::spool::{Spool, SpoolError};
+use crate::status::Status;
+use crate::work::SiteContext;
+
+/// Want documents and watermarks that wait; whoever brings more waits.
+const QUEUE: usize = 8;
+/// The time for work under way to come to a safe point when the agent stops.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// The time for the connection to close.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// The waits before results are sent again.
+const SEND_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+
+/// The agent cannot start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The settings make no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The credentials of the devices cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    /// The data folder cannot be used.
+    #[error("cannot use the data folder {}", path.display())]
+    DataFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Another agent uses the data folder.
+    #[error("another agent uses {}", .0.display())]
+    Locked(PathBuf),
+    /// The spool cannot be opened.
+    #[error("cannot open the spool")]
+    Spool(#[from] SpoolError),
+    /// The journal cannot be opened.
+    #[error("cannot open the journal")]
+    Journal(#[from] JournalError),
+    /// The bus cannot be used.
+    #[error("cannot use the message bus")]
+    Bus(#[from] BusError),
+}
+
+impl AgentError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Config(error) => error.code(),
+            Self::Credentials(error) => error.code(),
+            Self::DataFolder { .. } => ErrorCode::StorageIo,
+            Self::Locked(_) => ErrorCode::StorageLocked,
+            Self::Spool(error) => error.code(),
+            Self::Journal(error) => error.code(),
+            Self::Bus(error) => error.code(),
+        }
+    }
+
+    /// What may be tried next.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Bus(error) => error.hint(),
+            Self::Locked(_) => Some("stop the other agent, or give this one a data_dir of its own"),
+            Self::Config(_)
+            | Self::Credentials(_)
+            | Self::DataFolder { .. }
+            | Self::Spool(_)
+            | Self::Journal(_) => None,
+        }
+    }
+}
+
+/// Runs an agent until it is asked to stop. Many may run in one process, each on its own folder.
+///
+/// Work that the last life left goes on at once, also without a connection.
+///
+/// # Errors
+///
+/// The codes of [`AgentError`]: only at the start, or where the bus refuses for good.
+pub async fn run(config: AgentConfig, shutdown: Shutdown) -> Result<(), AgentError> {
+    config.check()?;
+    let parts = Parts::open(&config)?;
+    let result = parts.work(&config, &shutdown).await;
+    if !shutdown.finish(STOP_LIMIT).await {
+        tracing::warn!("work was cut off; the next start goes on");
+    }
+    if let Some(bus) = result? {
+        bus.close(CLOSE_LIMIT).await;
+    }
+    Ok(())
+}
+
+/// What an agent owns on its disk.
+struct Parts {
+    /// Held for as long as the agent lives.
+    _lock: File,
+    spool: Arc<SpoolShared>,
+    journal: Journal,
+    stored: Vec<(JournalJob, JobFile)>,
+    devices: Arc<SiteContext>,
+}
+
+impl Parts {
+    fn open(config: &AgentConfig) -> Result<Self, AgentError> {
+        let devices = Arc::new(site_context(config)?);
+        let lock = lock(&config.data_dir)?;
+        let site = config.site.clone();
+        let new_epoch = Epoch::new(uuid::Uuid::new_v4());
+        let fill = |epoch, sequence| filler(&site, epoch, sequence);
+        let (spool, damages) = Spool::open(
+            &config.data_dir.join("spool"),
+            config.spool,
+            new_epoch,
+            &fill,
+        )?;
+        let lost: BTreeSet<Sequence> = damages.into_iter().flat_map(|damage| damage.lost).collect();
+        let (journal, stored) = Journal::open(&config.data_dir.join("jobs"), &lost)?;
+        tracing::info!(
+            tvt.site.id = %config.site, epoch = %spool.epoch(), committed = spool.committed().0,
+            next = spool.next().0, jobs = stored.len(), "agent starts"
+        );
+        let spool = SpoolShared::new(config.site.clone(), spool);
+        Ok(Self {
+            _lock: lock,
+            spool,
+            journal,
+            stored,
+            devices,
+        })
+    }
+
+    /// Works until a stop is asked for; returns the connection, if there was one.
+    async fn work(
+        self,
+        config: &AgentConfig,
+        shutdown: &Shutdown,
+    ) -> Result<Option<Bus>, AgentError> {
+        let status = Arc::new(Status::new());
+        let connection = watch::Sender::new(None);
+        let (docs_sender, docs) = mpsc::channel(QUEUE);
+        let (writer, writing) = Writer::new(Arc::clone(&self.spool));
+        shutdown.spawn(writing.run());
+        let context = self.job_context(&status, writer, connection.subscribe(), shutdown);
+        shutdown.spawn(Jobs::resume(context, self.journal, self.stored).run(docs));
+
+        let options = config.connect_options();
+        let bus = tokio::select! {
+            biased;
+            () = shutdown.requested() => return Ok(None),
+            bus = connect(&options) => bus?,
+        };
+        tracing::info!(
+            servers = bus.servers(),
+            version = bus.server_version(),
+            "connected"
+        );
+        let (watermarks, told) = mpsc::channel(QUEUE);
+        let sender = Sender::new(Arc::clone(&self.spool), &bus, SEND_BACKOFF, told);
+        shutdown.spawn(sender.run(shutdown.child_token()));
+        let intake = Intake {
+            site: config.site.clone(),
+            bus: bus.clone(),
+            docs: docs_sender,
+            status: Arc::clone(&status),
+        };
+        shutdown.spawn(intake.run(shutdown.child_token()));
+        let speaker = Speaker {
+            bus: bus.clone(),
+            spool: Arc::clone(&self.spool),
+            status,
+            clock: Arc::clone(&self.devices.clock),
+            facts: facts(),
+            interval: config.heartbeat,
+            watermarks,
+        };
+        shutdown.spawn(speaker.run(shutdown.child_token()));
+        connection.send_replace(Some(bus.clone()));
+        shutdown.requested().await;
+        Ok(Some(bus))
+    }
+
+    fn job_context(
+        &self,
+        status: &Arc<Status>,
+        writer: WriterHandle,
+        bus: watch::Receiver<Option<Bus>>,
+        shutdown: &Shutdown,
+    ) -> JobContext {
+        JobContext {
+            site: self.spool.site().clone(),
+            devices: Arc::clone(&self.devices),
+            writer,
+            full: self.spool.full(),
+            status: Arc::clone(status),
+            bus,
+            stop: shutdown.child_token(),
+        }
+    }
+}
+
+/// Makes what the jobs of a site share.
+///
+/// # Errors
+///
+/// The codes of [`CredentialError`].
+pub fn site_context(config: &AgentConfig) -> Result<SiteContext, AgentError> {
+    let guarded = config.guarded_folder.as_deref();
+    let credentials: Box<dyn CredentialSource> = match &config.credentials_file {
+        Some(path) => Box::new(CredentialFile::read_guarded(path, guarded)?),
+        None => Box::new(NoCredentials),
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (policy, protocol) = (config.policy.clone(), config.protocol.clone());
+    Ok(SiteContext::new(credentials, policy, protocol, clock)
+        .with_parallel(config.parallel)
+        .with_retry(config.retry))
+}
+
+/// Makes the data folder and takes it for this process.
+fn lock(folder: &Path) -> Result<File, AgentError> {
+    let broken = |source| AgentError::DataFolder {
+        path: folder.to_owned(),
+        source,
+    };
+    std::fs::create_dir_all(folder).map_err(broken)?;
+    let file = File::options()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(folder.join("lock"))
+        .map_err(broken)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(AgentError::Locked(folder.to_owned())),
+        Err(error) => Err(broken(error.into())),
+    }
+}
+
+fn facts() -> AgentFacts {
+    let names = rustix::system::uname();
+    AgentFacts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        hostname: names.nodename().to_string_lossy().into_owned(),
+        platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_folder_has_one_agent() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = lock(folder.path()).unwrap();
+        let error = lock(folder.path()).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::StorageLocked);
+        assert!(error.hint().is_some());
+        drop(first);
+        assert!(lock(folder.path()).is_ok());
+    }
+}

@@ -1,0 +1,177 @@
+//! Doing one job's work at one site: what the agent does with a job, and what a local scan is.
+//!
+//! [`run_work`] asks the devices and tells about each in [`WorkEvent`]s, in the order of completion.
+//! Every device that was begun is reported, whatever happens to it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tvtfleet_bus::clock::Clock;
+use tvtfleet_proto::model::id::{JobId, TargetNo};
+use tvtfleet_proto::model::job::MAX_PARALLEL;
+use tvtfleet_proto::model::report::DeviceReport;
+use tvtfleet_proto::model::time::UtcMillis;
+use tvtfleet_proto::model::want::SiteWork;
+
+use crate::budget::AttemptBudget;
+use crate::credentials::CredentialSource;
+use crate::device::{KnownPaths, ProtocolSettings};
+use crate::policy::Policy;
+use crate::retry::RetrySettings;
+use crate::run::Run;
+
+/// What all jobs of a site share.
+pub struct SiteContext {
+    /// The credentials of its devices.
+    pub credentials: Box<dyn CredentialSource>,
+    /// What its owner allows.
+    pub policy: Policy,
+    /// How the binary protocol is spoken.
+    pub protocol: ProtocolSettings,
+    /// When failed devices are tried again.
+    pub retry: RetrySettings,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Which credentials have been refused where.
+    pub budget: AttemptBudget,
+    pub(crate) paths: KnownPaths,
+    /// Bounds the devices that are asked at the same time by all jobs together.
+    pub(crate) slots: Arc<Semaphore>,
+}
+
+impl SiteContext {
+    /// A site with default retries, whose jobs together ask at most [`MAX_PARALLEL`] devices at a
+    /// time.
+    #[must_use]
+    pub fn new(
+        credentials: Box<dyn CredentialSource>,
+        policy: Policy,
+        protocol: ProtocolSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            credentials,
+            policy,
+            protocol,
+            retry: RetrySettings::default(),
+            clock,
+            budget: AttemptBudget::default(),
+            paths: KnownPaths::default(),
+            slots: slots(usize::try_from(MAX_PARALLEL).unwrap_or(usize::MAX)),
+        }
+    }
+
+    /// Sets how many devices all jobs together may ask at a time; at least one.
+    #[must_use]
+    pub fn with_parallel(self, devices: usize) -> Self {
+        Self {
+            slots: slots(devices),
+            ..self
+        }
+    }
+
+    /// Sets when failed devices are tried again.
+    #[must_use]
+    pub fn with_retry(self, retry: RetrySettings) -> Self {
+        Self { retry, ..self }
+    }
+}
+
+fn slots(devices: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(devices.clamp(1, Semaphore::MAX_PERMITS)))
+}
+
+impl fmt::Debug for SiteContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SiteContext")
+            .field("policy", &self.policy)
+            .field("protocol", &self.protocol)
+            .finish_non_exhaustive()
+    }
+}
+
+/// News of a job's work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkEvent {
+    /// A device is being asked; sent once per device, before its first try.
+    Started(TargetNo),
+    /// A device's turn is over.
+    Finished(Box<DeviceReport>),
+}
+
+/// How a job's work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkEnd {
+    /// Why it ended.
+    pub outcome: WorkOutcome,
+    /// How many devices were reported.
+    pub reported: u32,
+    /// How many of these failed.
+    pub failed: u32,
+    /// Whether the brake was pulled: devices left at that moment are reported with `job.braked`.
+    pub braked: bool,
+}
+
+/// Why a job's work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkOutcome {
+    /// Every device has been reported.
+    Complete,
+    /// Somebody cancelled it, or nobody listens any more. Devices that were not begun are not
+    /// reported.
+    Cancelled,
+    /// The job's deadline passed. Devices that were not begun are not reported.
+    Expired,
+}
+
+/// What bounds a job's work besides its own options.
+#[derive(Clone, Debug, Default)]
+pub struct WorkBounds {
+    /// When the whole job ends.
+    pub not_after: Option<UtcMillis>,
+    /// Devices reported in an earlier life of this program, for the brake.
+    pub reported_before: ReportedBefore,
+    /// While it holds `true`, no device is started: there is no room for reports.
+    pub hold: Option<watch::Receiver<bool>>,
+    /// Once cancelled, no device is started; those being asked are finished. The work then ends as
+    /// [`WorkOutcome::Cancelled`].
+    pub drain: Option<CancellationToken>,
+}
+
+/// Devices of a job that need not be asked any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReportedBefore {
+    /// How many.
+    pub devices: u32,
+    /// How many of these refused the login.
+    pub refused: u32,
+}
+
+/// Asks all devices of `work`, without a deadline for the whole.
+///
+/// Cancelling `cancel`, or dropping the receiver of `events`, ends it at the next safe point.
+pub async fn run_work(
+    job: JobId,
+    work: SiteWork,
+    site: Arc<SiteContext>,
+    cancel: CancellationToken,
+    events: mpsc::Sender<WorkEvent>,
+) -> WorkEnd {
+    run_work_within(job, work, WorkBounds::default(), site, cancel, events).await
+}
+
+/// As [`run_work`], within bounds.
+pub async fn run_work_within(
+    job: JobId,
+    work: SiteWork,
+    bounds: WorkBounds,
+    site: Arc<SiteContext>,
+    cancel: CancellationToken,
+    events: mpsc::Sender<WorkEvent>,
+) -> WorkEnd {
+    Run::new(job, work, bounds, site, cancel, events)
+        .finish()
+        .await
+}
