@@ -1,0 +1,124 @@
+//! What the tasks of a coordinator share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch};
+
+use tvtfleet_bus::Bus;
+use tvtfleet_bus::clock::Clock;
+use tvtfleet_proto::model::time::UtcMillis;
+
+use crate::config::CoordinatorConfig;
+use crate::jobs::tracker::Grace;
+use crate::presence::{Moment, Presence};
+use crate::store::{Applied, Store};
+
+/// How long the results stream must have been empty to count as fully applied.
+const IDLE_FOR: Duration = Duration::from_secs(2);
+
+/// What the tasks share. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Core {
+    pub(crate) bus: Bus,
+    pub(crate) store: Store,
+    pub(crate) config: Arc<CoordinatorConfig>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) started_at: UtcMillis,
+    presence: Arc<Mutex<Presence>>,
+    /// Counts the transactions that changed a job.
+    jobs_changed: Arc<watch::Sender<u64>>,
+    /// Set off when a want document has become outdated.
+    pub(crate) wants_outdated: Arc<Notify>,
+    /// Since when the results stream has been empty.
+    idle_since: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Core {
+    pub(crate) fn new(
+        bus: Bus,
+        store: Store,
+        config: CoordinatorConfig,
+        clock: Arc<dyn Clock>,
+        presence: Presence,
+    ) -> Self {
+        Self {
+            bus,
+            store,
+            config: Arc::new(config),
+            started_at: clock.now(),
+            clock,
+            presence: Arc::new(Mutex::new(presence)),
+            jobs_changed: Arc::new(watch::Sender::new(0)),
+            wants_outdated: Arc::new(Notify::new()),
+            idle_since: Arc::default(),
+        }
+    }
+
+    /// Both readings of the clock.
+    pub(crate) fn now(&self) -> Moment {
+        Moment {
+            utc: self.clock.now(),
+            instant: self.clock.instant(),
+        }
+    }
+
+    /// What is known of the agents. Never held across an await.
+    pub(crate) fn presence(&self) -> MutexGuard<'_, Presence> {
+        self.presence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn grace(&self) -> Grace {
+        Grace {
+            expire: self.config.timing.expire_grace,
+            cancel: self.config.timing.cancel_grace,
+        }
+    }
+
+    /// Wakes whoever watches jobs, and the writer of want documents.
+    pub(crate) fn jobs_changed(&self) {
+        self.jobs_changed
+            .send_modify(|count| *count = count.wrapping_add(1));
+        self.wants_outdated.notify_one();
+    }
+
+    /// Hears of changed jobs.
+    pub(crate) fn watch_jobs(&self) -> watch::Receiver<u64> {
+        self.jobs_changed.subscribe()
+    }
+
+    /// Takes note of what a transaction of the intake did.
+    pub(crate) fn applied(&self, applied: &Applied) {
+        {
+            let mut presence = self.presence();
+            for (site, (epoch, ledger)) in &applied.spools {
+                presence.applied(site, *epoch, ledger);
+            }
+        }
+        if applied.wants || !applied.jobs.is_empty() {
+            self.jobs_changed();
+        }
+    }
+
+    /// Tells whether the results stream is empty.
+    pub(crate) fn set_idle(&self, idle: bool) {
+        let mut since = self
+            .idle_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *since = match (*since, idle) {
+            (_, false) => None,
+            (None, true) => Some(self.clock.instant()),
+            (known, true) => known,
+        };
+    }
+
+    /// Whether everything in the results stream has been applied for a while.
+    pub(crate) fn is_idle(&self) -> bool {
+        let since = *self
+            .idle_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| self.clock.instant().duration_since(since) >= IDLE_FOR)
+    }
+}

@@ -1,0 +1,4 @@
+//! The inventory: files that describe it, and how reports change it.
+
+pub mod file;
+pub(crate) mod merge;

@@ -1,0 +1,31 @@
+//! The central part of tvtfleet: takes jobs, hands each site its work, gathers reports into an
+//! inventory, compares, and renders.
+//!
+//! The library half is used by the command line too: [`render`], [`diff`], [`results`] and
+//! [`inventory::file`] do no IO beyond the writer they are given.
+//!
+//! The service half is [`run`]. Where to start reading it: `store` is the record, `intake` fills it
+//! from the results stream, `publish` tells the sites what they should be doing, `agents` and
+//! `serve` answer agents and operators, and `watchdog` looks at the clock. What they decide is in
+//! `jobs`, `inventory::merge`, `ledger` and `presence`, which do no IO.
+
+mod agents;
+pub mod config;
+mod core;
+pub mod diff;
+mod intake;
+pub mod inventory;
+mod jobs;
+mod ledger;
+mod presence;
+mod publish;
+pub mod render;
+pub mod results;
+mod run;
+mod serve;
+mod store;
+mod watchdog;
+
+pub use config::{ConfigError, CoordinatorConfig};
+pub use run::{CoordinatorError, run};
+pub use store::{DbError, StoreError};

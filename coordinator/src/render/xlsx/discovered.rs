@@ -1,0 +1,75 @@
+//! The workbook of a discovery: the tab `Discovered Devices`.
+
+use std::path::Path;
+
+use tvtfleet_proto::model::discovery::DiscoveredDevice;
+
+use super::table::{Cell, Table};
+use super::{Trouble, WorkbookOutcome, write_at};
+
+/// Writes the devices to a workbook. One that is there already keeps its other tabs.
+///
+/// # Errors
+///
+/// Why it cannot be written, for people; then the workbook is as it was.
+pub fn write_discovered(
+    devices: &[DiscoveredDevice],
+    path: &Path,
+) -> Result<WorkbookOutcome, String> {
+    let table = Table {
+        name: "Discovered Devices",
+        columns: &[
+            "Type",
+            "IP Address",
+            "MAC",
+            "Model",
+            "Name",
+            "Firmware",
+            "Data Port",
+            "HTTP Port",
+            "Serial Number",
+            "Scan Port",
+            "Seen By",
+            "Remarks",
+        ],
+        rows: devices.iter().map(row).collect(),
+        keys: &[&[2], &[1]],
+        ..Table::default()
+    };
+    write_at(path, &[table]).map_err(|trouble| match trouble {
+        Trouble::Io(message) => message,
+        Trouble::Refused(refusal) => format!("{}: {refusal}", path.display()),
+    })
+}
+
+fn row(device: &DiscoveredDevice) -> Vec<Cell> {
+    let claims = &device.claims;
+    let port = |port: u16| {
+        if port == 0 {
+            Cell::Blank
+        } else {
+            Cell::Number(i64::from(port))
+        }
+    };
+    let words = |words: Vec<&str>| Cell::text(&words.join(", "));
+    vec![
+        Cell::text(device.device_type.as_str()),
+        Cell::text(&device.address.to_string()),
+        Cell::text(&claims.mac.map(|mac| mac.to_string()).unwrap_or_default()),
+        Cell::text(&claims.model),
+        Cell::text(&claims.name),
+        Cell::text(&claims.software_version),
+        port(claims.data_port),
+        port(claims.http_port),
+        Cell::text(&claims.serial),
+        port(device.scan_port().unwrap_or(0)),
+        words(
+            device
+                .methods
+                .iter()
+                .map(|method| method.as_str())
+                .collect(),
+        ),
+        words(device.flags.iter().map(|flag| flag.as_str()).collect()),
+    ]
+}

@@ -1,0 +1,405 @@
+//! Answers the operators: every request of [`ApiOp`].
+
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use tvtfleet_bus::rpc::{Call, Reply};
+use tvtfleet_bus::{attribute, trace};
+use tvtfleet_proto::convert::BadField;
+use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::api::{
+    AddSite, ApiError, CancelJob, CoordinatorInfo, ImportDevices, JobStatus, ListDevices, ListJobs,
+    ListSites, ReadResults, ShowDevice, ShowJob, SiteView, SubmitJob, Submitted, WATCH_MAX,
+};
+use tvtfleet_proto::model::id::JobId;
+use tvtfleet_proto::model::job::JobView;
+use tvtfleet_proto::subject::{self, ApiOp};
+use tvtfleet_proto::wire::v1;
+
+use crate::core::Core;
+use crate::intake::chain;
+use crate::store::{DbError, StoreError, inventory, job, site};
+
+mod check;
+
+/// Requests that are held until something changes; others are answered at once.
+const HELD_MAX: usize = 64;
+/// The shortest time between two looks at a held request's job.
+const LOOK_GAP: Duration = Duration::from_millis(100);
+/// How long the sites of a job count as watched after somebody looked at it.
+const WATCHED_FOR: Duration = Duration::from_secs(30);
+
+/// Places for requests that are held.
+static HELD: Semaphore = Semaphore::const_new(HELD_MAX);
+
+/// Answers one request of an operator.
+pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
+    let Some((user, op)) = subject::parse_api(&call.subject) else {
+        return Err(refuse(
+            ErrorCode::MessageInvalid,
+            "no such request",
+            "use the same version of all programs",
+        ));
+    };
+    match op {
+        ApiOp::JobSubmit => {
+            let request = call
+                .open::<v1::SubmitJob>()?
+                .try_into()
+                .map_err(unreadable)?;
+            let submitted = submit(&core, &call, user, request).await?;
+            Ok(Reply::of(&v1::Submitted::from(submitted)))
+        }
+        ApiOp::JobList => {
+            let request: ListJobs = call
+                .open::<v1::ListJobs>()?
+                .try_into()
+                .map_err(unreadable)?;
+            let jobs = read(&core, "list jobs", move |db| job::list(db, &request)).await?;
+            Ok(Reply::of(&v1::JobList {
+                jobs: jobs.into_iter().map(v1::JobView::from).collect(),
+            }))
+        }
+        ApiOp::JobShow => {
+            let request = call.open::<v1::ShowJob>()?.try_into().map_err(unreadable)?;
+            let status = show_job(&core, request).await?;
+            Ok(Reply::of(&v1::JobStatus::from(status)))
+        }
+        ApiOp::JobCancel => {
+            let request: CancelJob = call
+                .open::<v1::CancelJob>()?
+                .try_into()
+                .map_err(unreadable)?;
+            let view = cancel(&core, user, request.job).await?;
+            Ok(Reply::of(&v1::JobView::from(view)))
+        }
+        ApiOp::JobResults => {
+            let request: ReadResults = call
+                .open::<v1::ReadResults>()?
+                .try_into()
+                .map_err(unreadable)?;
+            let online = core.presence().online(core.now().instant);
+            let page = read(&core, "read results", move |db| {
+                job::page(db, &request, &online)
+            })
+            .await?;
+            Ok(Reply::of(&v1::ResultPage::from(page)))
+        }
+        ApiOp::InventoryList => {
+            let request: ListDevices = call
+                .open::<v1::ListDevices>()?
+                .try_into()
+                .map_err(unreadable)?;
+            check::list_devices(&request)?;
+            let page = read(&core, "list devices", move |db| {
+                inventory::list(db, &request)
+            })
+            .await?;
+            Ok(Reply::of(&v1::DevicePage::from(page)))
+        }
+        ApiOp::InventoryShow => {
+            let request: ShowDevice = call.open::<v1::ShowDevice>()?.into();
+            let view = read(&core, "show a device", move |db| {
+                inventory::show(db, &request)
+            })
+            .await?;
+            Ok(Reply::of(&v1::DeviceView::from(view)))
+        }
+        ApiOp::InventoryImport => {
+            let request: ImportDevices = call
+                .open::<v1::ImportDevices>()?
+                .try_into()
+                .map_err(unreadable)?;
+            let imported = import(&core, user, request).await?;
+            Ok(Reply::of(&imported))
+        }
+        ApiOp::SiteList => {
+            let request: ListSites = call
+                .open::<v1::ListSites>()?
+                .try_into()
+                .map_err(unreadable)?;
+            let sites = list_sites(&core, request).await?;
+            Ok(Reply::of(&v1::SiteList {
+                sites: sites.into_iter().map(v1::SiteView::from).collect(),
+            }))
+        }
+        ApiOp::SiteAdd => {
+            let request: AddSite = call.open::<v1::AddSite>()?.try_into().map_err(unreadable)?;
+            let view = add_site(&core, user, request).await?;
+            Ok(Reply::of(&v1::SiteView::from(view)))
+        }
+        ApiOp::AgentList => {
+            let agents = core.presence().views(core.now().instant);
+            Ok(Reply::of(&v1::AgentList {
+                agents: agents.into_iter().map(v1::AgentView::from).collect(),
+            }))
+        }
+        ApiOp::CoordinatorInfo => {
+            let at = read(&core, "read the cursor", site::position).await?;
+            Ok(Reply::of(&v1::CoordinatorInfo::from(CoordinatorInfo {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                started_at: core.started_at,
+                applied: at.cursor,
+                quarantined: at.quarantined,
+            })))
+        }
+    }
+}
+
+/// The refusal of a request with a field that makes no sense.
+pub(crate) fn unreadable(error: BadField) -> ApiError {
+    refuse(
+        error.code(),
+        format!("the request cannot be used: {error}"),
+        "",
+    )
+}
+
+/// The refusal of a request that the database refused or failed at.
+pub(crate) fn store_error(error: StoreError) -> ApiError {
+    if let StoreError::Failed {
+        source: DbError::Refused(refusal),
+        ..
+    } = error
+    {
+        return refusal;
+    }
+    tracing::error!(error.type = error.code().as_str(), error = chain(&error), "request failed");
+    refuse(
+        error.code(),
+        format!("the coordinator {error}"),
+        "see the coordinator's log",
+    )
+}
+
+fn refuse(code: ErrorCode, message: impl Into<String>, hint: &str) -> ApiError {
+    ApiError {
+        code,
+        message: message.into(),
+        hint: hint.to_owned(),
+    }
+}
+
+async fn read<T: Send + 'static>(
+    core: &Core,
+    step: &'static str,
+    work: impl FnOnce(&rusqlite::Connection) -> Result<T, DbError> + Send + 'static,
+) -> Result<T, ApiError> {
+    core.store.read(step, work).await.map_err(store_error)
+}
+
+async fn submit(
+    core: &Core,
+    call: &Call,
+    user: &str,
+    request: SubmitJob,
+) -> Result<Submitted, ApiError> {
+    check::job(&request.spec)?;
+    let span = tracing::info_span!("job.submit", { attribute::JOB } = tracing::field::Empty);
+    submit_checked(core, call, user, request)
+        .instrument(span)
+        .await
+}
+
+async fn submit_checked(
+    core: &Core,
+    call: &Call,
+    user: &str,
+    request: SubmitJob,
+) -> Result<Submitted, ApiError> {
+    let now = core.clock.now();
+    let submission = job::Submission {
+        id: JobId::new(Uuid::new_v7(uuid_time(now.millis()))),
+        idempotency: request.idempotency_key,
+        spec: request.spec,
+        user: user.to_owned(),
+        now,
+        traceparent: trace::traceparent(&call.context),
+    };
+    let id = core
+        .store
+        .write("submit a job", move |db| job::submit(db, &submission))
+        .await
+        .map_err(store_error)?;
+    core.jobs_changed();
+    tracing::Span::current().record(attribute::JOB, id.to_string());
+    let job = view(core, id).await?;
+    tracing::info!(
+        tvt.job.id = %id, user, sites = job.sites_total, devices = job.devices.total, "job submitted"
+    );
+    Ok(Submitted { job })
+}
+
+async fn show_job(core: &Core, request: ShowJob) -> Result<JobStatus, ApiError> {
+    let id = match request.job {
+        Some(id) => id,
+        None => read(core, "find the newest job", job::newest)
+            .await?
+            .ok_or_else(|| {
+                refuse(
+                    ErrorCode::JobUnknown,
+                    "no job was ever submitted",
+                    "see `tvtctl scan --help`",
+                )
+            })?,
+    };
+    hold(core, id, request.after_version, request.wait.min(WATCH_MAX)).await?;
+    let job = view(core, id).await?;
+    let now = core.now().instant;
+    let mut presence = core.presence();
+    if !job.state.is_terminal() && !request.wait.is_zero() {
+        let open = job.sites.iter().filter(|site| !site.state.is_terminal());
+        let until = now.checked_add(WATCHED_FOR).unwrap_or(now);
+        presence.watch(open.map(|site| site.site.clone()), until, now);
+    }
+    let progress = job
+        .sites
+        .iter()
+        .filter_map(|site| Some((site.site.clone(), presence.progress_of(&site.site, id)?)));
+    Ok(JobStatus {
+        progress: progress.collect(),
+        job,
+    })
+}
+
+/// Waits until a job is newer than `after`, `wait` at most.
+async fn hold(core: &Core, id: JobId, after: u64, wait: Duration) -> Result<(), ApiError> {
+    let mut changes = core.watch_jobs();
+    let deadline = tokio::time::Instant::now().checked_add(wait);
+    let mut place = None;
+    loop {
+        changes.mark_unchanged();
+        let version = read(core, "read a job's version", move |db| job::version(db, id)).await?;
+        let version = version.ok_or_else(|| unknown_job(id))?;
+        let Some(deadline) = deadline.filter(|_| version <= after) else {
+            return Ok(());
+        };
+        if place.is_none() {
+            place = HELD.try_acquire().ok();
+        }
+        if place.is_none()
+            || tokio::time::timeout_at(deadline, changes.changed())
+                .await
+                .is_err()
+        {
+            return Ok(());
+        }
+        // Many small changes are one.
+        tokio::time::sleep(LOOK_GAP).await;
+    }
+}
+
+async fn cancel(core: &Core, user: &str, id: JobId) -> Result<JobView, ApiError> {
+    let now = core.clock.now();
+    let changed = core
+        .store
+        .write("cancel a job", move |db| job::cancel(db, id, now))
+        .await
+        .map_err(store_error)?;
+    if changed {
+        tracing::info!(tvt.job.id = %id, user, "job cancelled");
+        core.jobs_changed();
+    }
+    view(core, id).await
+}
+
+/// A job with its sites, and who of them is there.
+async fn view(core: &Core, id: JobId) -> Result<JobView, ApiError> {
+    let job = read(core, "show a job", move |db| job::view(db, id)).await?;
+    let mut job = job.ok_or_else(|| unknown_job(id))?;
+    let now = core.now().instant;
+    let presence = core.presence();
+    for site in &mut job.sites {
+        let (online, heard) = presence.seen(&site.site, now);
+        site.online = online;
+        site.last_seen = site.last_seen.max(heard);
+    }
+    Ok(job)
+}
+
+fn unknown_job(id: JobId) -> ApiError {
+    refuse(
+        ErrorCode::JobUnknown,
+        format!("there is no job {id}"),
+        "see `tvtctl jobs`",
+    )
+}
+
+async fn import(core: &Core, user: &str, request: ImportDevices) -> Result<v1::Imported, ApiError> {
+    let (request, refused) = check::import(request)?;
+    let now = core.clock.now();
+    let id = request.import;
+    let mut imported = core
+        .store
+        .write("import devices", move |db| {
+            inventory::import(db, &request, now)
+        })
+        .await
+        .map_err(store_error)?;
+    for site in &imported.sites_added {
+        core.presence().add(site);
+    }
+    // Positions are those of the request as it came.
+    let kept = |position: u32| refused.original(position);
+    imported.refused = imported
+        .refused
+        .into_iter()
+        .map(|(at, code, text)| (kept(at), code, text))
+        .collect();
+    imported.refused.extend(refused.entries.iter().cloned());
+    imported.refused.sort_by_key(|(position, ..)| *position);
+    tracing::info!(
+        import = %id, user, added = imported.added, updated = imported.updated,
+        unchanged = imported.unchanged, refused = imported.refused.len(), "devices imported"
+    );
+    Ok(v1::Imported::from(imported))
+}
+
+async fn list_sites(core: &Core, request: ListSites) -> Result<Vec<SiteView>, ApiError> {
+    check::list_sites(&request)?;
+    let mut sites = read(core, "list sites", move |db| site::list(db, &request)).await?;
+    let now = core.now().instant;
+    let presence = core.presence();
+    for view in &mut sites {
+        let (online, heard) = presence.seen(&view.site, now);
+        view.online = online;
+        view.last_seen = view.last_seen.max(heard);
+    }
+    Ok(sites)
+}
+
+async fn add_site(core: &Core, user: &str, request: AddSite) -> Result<SiteView, ApiError> {
+    check::site(&request)?;
+    let (site, now) = (request.site.clone(), core.clock.now());
+    let added = core
+        .store
+        .write("add a site", move |db| site::add(db, &request, now))
+        .await
+        .map_err(store_error)?;
+    core.presence().add(&site);
+    tracing::info!(tvt.site.id = %site, user, added, "site added or changed");
+    let views = list_sites(
+        core,
+        ListSites {
+            tenants: Vec::new(),
+            site: Some(site),
+        },
+    )
+    .await?;
+    views
+        .into_iter()
+        .next()
+        .ok_or_else(|| refuse(ErrorCode::Internal, "the site is gone again", ""))
+}
+
+/// The time part of a version 7 UUID.
+fn uuid_time(millis: i64) -> uuid::Timestamp {
+    let millis = u64::try_from(millis).unwrap_or(0);
+    let nanos = u32::try_from(millis % 1000)
+        .unwrap_or(0)
+        .saturating_mul(1_000_000);
+    uuid::Timestamp::from_unix(uuid::NoContext, millis / 1000, nanos)
+}

@@ -1,0 +1,54 @@
+//! The database: the record of sites, devices, jobs and results.
+//!
+//! SQLite with one writer on a thread of its own and a few readers. Whatever comes from an agent is
+//! stored in one transaction with the high-water mark of its spool, so that a mark given to an
+//! agent is a promise that holds through a power cut.
+
+mod apply;
+mod columns;
+mod device_rows;
+mod devices;
+mod error;
+mod import;
+mod job_rows;
+mod jobs;
+mod pack;
+mod producers;
+mod quarantine;
+mod report;
+mod results;
+mod schema;
+mod sites;
+mod stream;
+mod submit;
+#[cfg(test)]
+mod tests;
+mod wants;
+mod worker;
+
+pub(crate) use apply::{Applied, Batch, Incoming, Unreadable, apply};
+pub(crate) use columns::{DeviceRow, SiteRow};
+pub use error::{DbError, StoreError};
+pub(crate) use worker::Store;
+
+/// Reading and changing devices.
+pub(crate) mod inventory {
+    pub(crate) use super::devices::{list, show};
+    pub(crate) use super::import::import;
+}
+
+/// Reading and changing jobs.
+pub(crate) mod job {
+    pub(crate) use super::job_rows::{version, view};
+    pub(crate) use super::jobs::{cancel, due, expire, list, newest};
+    pub(crate) use super::results::page;
+    pub(crate) use super::submit::{Submission, submit};
+}
+
+/// Reading and changing sites, and what their agents said.
+pub(crate) mod site {
+    pub(crate) use super::producers::{Claim, claim};
+    pub(crate) use super::sites::{Standing, add, list, remember_seen, standings};
+    pub(crate) use super::stream::{position, restart};
+    pub(crate) use super::wants::{DirtyWant, Written, all, dirty, work, written};
+}

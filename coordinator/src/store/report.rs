@@ -1,0 +1,359 @@
+//! Applies one device report to the inventory.
+
+use rusqlite::{Connection, params};
+
+use prost::Message;
+
+use tvtfleet_proto::model::address::Endpoint;
+use tvtfleet_proto::model::channel::Channel;
+use tvtfleet_proto::model::identity::DeviceId;
+use tvtfleet_proto::model::inventory::InventoryEntry;
+use tvtfleet_proto::model::report::{DeviceFacts, DeviceReport};
+use tvtfleet_proto::model::time::UtcMillis;
+use tvtfleet_proto::wire::v1;
+
+use crate::inventory::merge::{self, Fate, Placement};
+
+use super::columns::{DeviceRow, JobRow, code_text, mac_bytes};
+use super::device_rows::{self as rows, Device, Place};
+use super::error::DbError;
+use super::pack::{hash, pack, pack_message, unpack};
+
+/// The target that a report answers.
+pub(super) struct Asked<'a> {
+    pub(super) place: &'a Place,
+    pub(super) job: JobRow,
+    pub(super) ordinal: i64,
+    pub(super) device: DeviceRow,
+    pub(super) address: String,
+}
+
+/// How a report is kept with its job.
+pub(super) struct Kept {
+    /// The device that answered.
+    pub(super) device: DeviceRow,
+    /// The state whose facts and channels are exactly the report's.
+    pub(super) state: Option<i64>,
+    /// The rest of the report, or all of it.
+    pub(super) body: Vec<u8>,
+}
+
+/// Applies a report: finds its device, updates what is known of it and its history.
+///
+/// A report that is older than what is known changes nothing but is kept with its job.
+pub(super) fn apply_report(
+    db: &Connection,
+    asked: &Asked<'_>,
+    report: DeviceReport,
+    now: UtcMillis,
+) -> Result<Kept, DbError> {
+    // A clock that runs ahead at the site must not outdate what comes later.
+    let observed = report.observed_at.min(now);
+    let Some(device) = find(db, asked, &report, now)? else {
+        let body = pack_message(&v1::DeviceReport::from(report));
+        return Ok(Kept {
+            device: asked.device,
+            state: None,
+            body,
+        });
+    };
+    let state = update(db, &device, &report, observed)?;
+    let mut wire = v1::DeviceReport::from(report);
+    if state.is_some() {
+        wire.facts = None;
+        wire.channels = Vec::new();
+    }
+    Ok(Kept {
+        device: device.row,
+        state,
+        body: pack_message(&wire),
+    })
+}
+
+/// Finds the device that answered and puts it where it stands now. `None` where nobody stands at
+/// the address any more and the report does not say who answered.
+fn find(
+    db: &Connection,
+    asked: &Asked<'_>,
+    report: &DeviceReport,
+    now: UtcMillis,
+) -> Result<Option<Device>, DbError> {
+    let facts = &report.facts;
+    let target = rows::load(db, asked.device)?;
+    let holder = match target {
+        Some(target) if target.address.as_deref() == Some(&asked.address) => Some(target),
+        Some(_) | None => rows::holder(db, asked.place.row, &asked.address)?,
+    };
+    let serial = facts.serial.trim();
+    let mac = facts.mac.filter(|mac| mac.is_unicast());
+    let says_nothing_new = holder.as_ref().is_some_and(|holder| {
+        (serial.is_empty() || serial == holder.facts.serial)
+            && (mac.is_none() || mac == holder.facts.mac)
+    });
+    if says_nothing_new || (serial.is_empty() && mac.is_none()) {
+        return Ok(holder);
+    }
+    let lookup = |key: Option<DeviceId>| match key {
+        Some(key) => rows::by_key(db, asked.place.row, &key),
+        None => Ok(None),
+    };
+    let by_serial = lookup((!serial.is_empty()).then(|| DeviceId::Serial(serial.to_owned())))?;
+    let by_mac = lookup(mac.map(DeviceId::Mac))?;
+    let placement = {
+        let known = |device: Option<&Device>| -> Result<_, DbError> {
+            let Some(device) = device else {
+                return Ok(None);
+            };
+            Ok(Some(
+                device.known(answered_elsewhere(db, asked, device.row)?),
+            ))
+        };
+        merge::place_report(
+            facts,
+            holder.as_ref().map(|holder| holder.known(false)).as_ref(),
+            known(by_serial.as_ref())?.as_ref(),
+            known(by_mac.as_ref())?.as_ref(),
+        )
+    };
+    let mut device = match (placement, holder) {
+        (Placement::Holder, holder) => match holder {
+            Some(holder) => holder,
+            None => return Ok(None),
+        },
+        (Placement::Moved(row, fate), holder) => {
+            let moved = by_serial
+                .into_iter()
+                .chain(by_mac)
+                .find(|other| other.row == row);
+            let Some(moved) = moved else {
+                return Ok(holder);
+            };
+            move_here(db, asked, moved, holder.as_ref(), fate)?
+        }
+        (Placement::New(fate), holder) => add_here(db, asked, holder.as_ref(), fate, now)?,
+    };
+    // The names are claimed before the facts are merged, so that both can be compared later.
+    let before = device.facts.clone();
+    device.facts = merge::merge_facts(&before, facts);
+    rows::claim_names(db, asked.place, &device, mac)?;
+    device.facts = before;
+    Ok(Some(device))
+}
+
+fn move_here(
+    db: &Connection,
+    asked: &Asked<'_>,
+    mut moved: Device,
+    holder: Option<&Device>,
+    fate: Fate,
+) -> Result<Device, DbError> {
+    let absorbed = holder.filter(|_| fate == Fate::Absorbed);
+    let entry = rows::moved_entry(&moved, &endpoint(&asked.address)?, absorbed);
+    rows::take_place(db, &mut moved, holder, fate, entry)?;
+    Ok(moved)
+}
+
+fn add_here(
+    db: &Connection,
+    asked: &Asked<'_>,
+    holder: Option<&Device>,
+    fate: Fate,
+    now: UtcMillis,
+) -> Result<Device, DbError> {
+    let Some(holder) = holder else {
+        let endpoint = endpoint(&asked.address)?;
+        let entry = InventoryEntry {
+            port: Some(endpoint.port),
+            ..InventoryEntry::bare(endpoint.host)
+        };
+        return rows::insert(db, asked.place, &entry, now);
+    };
+    // Names and labels that the operator gave belong to the place, and so to what stands there now.
+    rows::make_room(db, holder, fate, holder.row)?;
+    let device = rows::insert(db, asked.place, &holder.entry, now)?;
+    db.prepare_cached(
+        "INSERT OR IGNORE INTO device_labels SELECT ?1, label FROM device_labels WHERE device = ?2",
+    )?
+    .execute(params![device.row, holder.row])?;
+    Ok(device)
+}
+
+fn endpoint(address: &str) -> Result<Endpoint, DbError> {
+    address
+        .parse()
+        .map_err(|error| DbError::damaged("target address", error))
+}
+
+/// Whether a device has already answered from another address in the same job.
+fn answered_elsewhere(
+    db: &Connection,
+    asked: &Asked<'_>,
+    device: DeviceRow,
+) -> Result<bool, DbError> {
+    let mut query = db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM job_results
+                        WHERE job = ?1 AND ordinal = ?2 AND device = ?3 AND ok = 1)",
+    )?;
+    Ok(query.query_row(params![asked.job, asked.ordinal, device], |row| row.get(0))?)
+}
+
+/// Updates what is known of a device. Returns the state that the report equals.
+fn update(
+    db: &Connection,
+    device: &Device,
+    report: &DeviceReport,
+    observed: UtcMillis,
+) -> Result<Option<i64>, DbError> {
+    if device.last_report.is_some_and(|last| observed < last) {
+        return Ok(None);
+    }
+    let facts = merge::merge_facts(&device.facts, &report.facts);
+    let channels = merge::reported_channels(report);
+    let outcome = Outcome { observed, report };
+    if channels.is_none() && facts == device.facts {
+        outcome.touch(db, device)?;
+        return Ok(None);
+    }
+    let Some(body) = state_body(db, device, &facts, channels)? else {
+        // A failed login may still name the device; its channels have never been known.
+        outcome.write(db, device, &facts, None)?;
+        return Ok(None);
+    };
+    let exact = channels.is_some() && facts == report.facts;
+    let hash = hash(&body);
+    if let Some(state) = device.state
+        && device.state_hash.as_deref() == Some(&hash[..])
+    {
+        outcome.touch(db, device)?;
+        return Ok(exact.then_some(state));
+    }
+    if let Some(state) = device.state {
+        db.prepare_cached("UPDATE device_states SET valid_to = ?2 WHERE id = ?1")?
+            .execute(params![state, observed.millis()])?;
+    }
+    db.prepare_cached("INSERT INTO device_states (device, valid_from, body) VALUES (?1, ?2, ?3)")?
+        .execute(params![device.row, observed.millis(), pack(&body)])?;
+    let state = db.last_insert_rowid();
+    let count = channels.map(<[Channel]>::len);
+    outcome.write(
+        db,
+        device,
+        &facts,
+        Some(NewState {
+            row: state,
+            hash,
+            channels: count,
+        }),
+    )?;
+    Ok(exact.then_some(state))
+}
+
+/// The encoded facts and channels of a device, in the form of a report; `None` where its channels
+/// are not known.
+fn state_body(
+    db: &Connection,
+    device: &Device,
+    facts: &DeviceFacts,
+    channels: Option<&[Channel]>,
+) -> Result<Option<Vec<u8>>, DbError> {
+    let channels = match (channels, device.state) {
+        (Some(channels), _) => channels.iter().cloned().map(v1::Channel::from).collect(),
+        (None, Some(state)) => load_state(db, state)?.channels,
+        (None, None) => return Ok(None),
+    };
+    let facts = Some(v1::DeviceFacts::from(facts.clone()));
+    Ok(Some(
+        v1::DeviceReport {
+            facts,
+            channels,
+            ..v1::DeviceReport::default()
+        }
+        .encode_to_vec(),
+    ))
+}
+
+/// Reads facts and channels of a state.
+pub(super) fn load_state(db: &Connection, state: i64) -> Result<v1::DeviceReport, DbError> {
+    let mut query = db.prepare_cached("SELECT body FROM device_states WHERE id = ?1")?;
+    let body: Vec<u8> = query.query_row([state], |row| row.get(0))?;
+    unpack("device state", &body)
+}
+
+struct NewState {
+    row: i64,
+    hash: [u8; 16],
+    /// How many channels; `None` where the report did not say.
+    channels: Option<usize>,
+}
+
+/// What a report says about how the device fared.
+struct Outcome<'a> {
+    observed: UtcMillis,
+    report: &'a DeviceReport,
+}
+
+impl Outcome<'_> {
+    fn failing(&self) -> bool {
+        !self.report.is_success()
+    }
+
+    fn failure(&self) -> &'static str {
+        code_text(self.report.failure.as_ref().map(|failure| failure.code))
+    }
+
+    fn success_at(&self) -> Option<i64> {
+        self.report.is_success().then(|| self.observed.millis())
+    }
+
+    /// Stores that the device was asked, and nothing else has changed.
+    fn touch(&self, db: &Connection, device: &Device) -> Result<(), DbError> {
+        // The index over `failing` is left alone in the common case.
+        let sql = if device.failing == self.failing() {
+            "UPDATE devices SET last_report = ?2, last_success = coalesce(?3, last_success),
+                    last_failure = ?4 WHERE id = ?1"
+        } else {
+            "UPDATE devices SET last_report = ?2, last_success = coalesce(?3, last_success),
+                    last_failure = ?4, failing = ?4 <> '' WHERE id = ?1"
+        };
+        db.prepare_cached(sql)?.execute(params![
+            device.row,
+            self.observed.millis(),
+            self.success_at(),
+            self.failure(),
+        ])?;
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        db: &Connection,
+        device: &Device,
+        facts: &DeviceFacts,
+        state: Option<NewState>,
+    ) -> Result<(), DbError> {
+        self.touch(db, device)?;
+        if *facts != device.facts {
+            let mut query = db.prepare_cached(
+                "UPDATE devices SET facts = ?2, serial = ?3, mac = ?4, search = ?5 WHERE id = ?1",
+            )?;
+            query.execute(params![
+                device.row,
+                rows::pack_facts(facts),
+                facts.serial,
+                mac_bytes(facts.mac),
+                rows::search_text(&device.entry, facts),
+            ])?;
+        }
+        if let Some(state) = state {
+            let channels = state
+                .channels
+                .and_then(|channels| i64::try_from(channels).ok());
+            let mut query = db.prepare_cached(
+                "UPDATE devices SET state = ?2, state_hash = ?3,
+                        channel_count = coalesce(?4, channel_count) WHERE id = ?1",
+            )?;
+            query.execute(params![device.row, state.row, state.hash, channels])?;
+        }
+        Ok(())
+    }
+}

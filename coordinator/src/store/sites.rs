@@ -1,0 +1,208 @@
+//! Sites, their labels and what their agents last said of themselves.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use tvtfleet_proto::model::agent::AgentFacts;
+use tvtfleet_proto::model::api::{AddSite, ListSites, SiteView};
+use tvtfleet_proto::model::id::{Epoch, SiteId, WantRevision};
+use tvtfleet_proto::model::time::UtcMillis;
+
+use crate::jobs::select;
+use crate::ledger::Ledger;
+
+use super::columns::{SiteRow, count, epoch as read_epoch, optional_moment, site_id, unsigned};
+use super::error::DbError;
+use super::producers;
+
+/// The longest text that an agent may say of itself, in characters.
+const FACT_MAX: usize = 200;
+
+/// Finds a site.
+pub(super) fn find(db: &Connection, site: &SiteId) -> Result<Option<SiteRow>, DbError> {
+    let mut query = db.prepare_cached("SELECT id FROM sites WHERE tenant = ?1 AND name = ?2")?;
+    let names = params![site.tenant.as_str(), site.site.as_str()];
+    Ok(query.query_row(names, |row| row.get(0)).optional()?)
+}
+
+/// Adds a site of which only the id is known, unless it is there. Returns whether it was added.
+pub(super) fn ensure(
+    db: &Connection,
+    site: &SiteId,
+    now: UtcMillis,
+) -> Result<(SiteRow, bool), DbError> {
+    if let Some(row) = find(db, site)? {
+        return Ok((row, false));
+    }
+    db.prepare_cached("INSERT INTO sites (tenant, name, added_at) VALUES (?1, ?2, ?3)")?
+        .execute(params![
+            site.tenant.as_str(),
+            site.site.as_str(),
+            now.millis()
+        ])?;
+    Ok((SiteRow(db.last_insert_rowid()), true))
+}
+
+/// Adds a site, or changes its name and labels. Returns whether it was added.
+pub(crate) fn add(db: &Connection, request: &AddSite, now: UtcMillis) -> Result<bool, DbError> {
+    let (row, added) = ensure(db, &request.site, now)?;
+    db.execute(
+        "UPDATE sites SET display_name = ?2 WHERE id = ?1",
+        params![row, request.display_name],
+    )?;
+    db.execute("DELETE FROM site_labels WHERE site = ?1", [row])?;
+    for label in &request.labels {
+        db.execute(
+            "INSERT OR IGNORE INTO site_labels VALUES (?1, ?2)",
+            params![row, label],
+        )?;
+    }
+    Ok(added)
+}
+
+/// Lists sites by name. Whether they are online is for the caller to fill in.
+pub(crate) fn list(db: &Connection, request: &ListSites) -> Result<Vec<SiteView>, DbError> {
+    let mut filter = select::Filter::default();
+    filter.tenants(&request.tenants);
+    if let Some(site) = &request.site {
+        filter.sites(std::slice::from_ref(site));
+    }
+    let mut labels: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    let mut query =
+        db.prepare_cached("SELECT site, label FROM site_labels ORDER BY site, label")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        labels.entry(row.get(0)?).or_default().push(row.get(1)?);
+    }
+    let sql = format!(
+        "SELECT s.id, s.tenant, s.name, s.display_name, s.last_seen,
+                (SELECT count(*) FROM devices d WHERE d.site = s.id AND d.address IS NOT NULL) AS devices,
+                (SELECT count(*) FROM devices d
+                 WHERE d.site = s.id AND d.failing = 1 AND d.address IS NOT NULL) AS failing,
+                (SELECT count(*) FROM job_sites j
+                 WHERE j.site = s.id AND j.state IN ('waiting', 'accepted')) AS open_jobs
+         FROM sites s WHERE {} ORDER BY s.tenant, s.name",
+        filter.condition()
+    );
+    let mut query = db.prepare_cached(&sql)?;
+    let mut rows = query.query(rusqlite::params_from_iter(filter.values()))?;
+    let mut views = Vec::new();
+    while let Some(row) = rows.next()? {
+        let tenant: String = row.get("tenant")?;
+        let name: String = row.get("name")?;
+        views.push(SiteView {
+            site: site_id(&tenant, &name)?,
+            display_name: row.get("display_name")?,
+            labels: labels.remove(&row.get("id")?).unwrap_or_default(),
+            online: false,
+            last_seen: optional_moment(row, "last_seen")?,
+            devices: count(row.get("devices")?),
+            failing: count(row.get("failing")?),
+            open_jobs: count(row.get("open_jobs")?),
+        });
+    }
+    Ok(views)
+}
+
+/// The epoch that speaks for a site.
+pub(super) fn epoch(db: &Connection, site: SiteRow) -> Result<Option<Epoch>, DbError> {
+    let mut query = db.prepare_cached("SELECT epoch FROM sites WHERE id = ?1")?;
+    let bytes: Option<Vec<u8>> = query.query_row([site], |row| row.get(0))?;
+    bytes.map(|bytes| read_epoch(&bytes)).transpose()
+}
+
+/// Lets an epoch speak for a site.
+pub(super) fn set_epoch(
+    db: &Connection,
+    site: SiteRow,
+    epoch: Epoch,
+    facts: &AgentFacts,
+    now: UtcMillis,
+) -> Result<(), DbError> {
+    let cut = |text: &str| text.chars().take(FACT_MAX).collect::<String>();
+    let mut query = db.prepare_cached(
+        "UPDATE sites SET epoch = ?2, agent_version = ?3, agent_hostname = ?4, agent_platform = ?5,
+                last_seen = ?6 WHERE id = ?1",
+    )?;
+    query.execute(params![
+        site,
+        epoch.uuid().as_bytes(),
+        cut(&facts.version),
+        cut(&facts.hostname),
+        cut(&facts.platform),
+        now.millis(),
+    ])?;
+    Ok(())
+}
+
+/// Lets an epoch speak for a site for which none does yet, by its first batch.
+pub(super) fn adopt_epoch(db: &Connection, site: SiteRow, epoch: Epoch) -> Result<(), DbError> {
+    db.prepare_cached("UPDATE sites SET epoch = ?2 WHERE id = ?1 AND epoch IS NULL")?
+        .execute(params![site, epoch.uuid().as_bytes()])?;
+    Ok(())
+}
+
+/// Stores when agents were last heard.
+pub(crate) fn remember_seen(db: &Connection, seen: &[(SiteId, UtcMillis)]) -> Result<(), DbError> {
+    let mut query =
+        db.prepare_cached("UPDATE sites SET last_seen = ?3 WHERE tenant = ?1 AND name = ?2")?;
+    for (site, at) in seen {
+        query.execute(params![
+            site.tenant.as_str(),
+            site.site.as_str(),
+            at.millis()
+        ])?;
+    }
+    Ok(())
+}
+
+/// What is stored of a site's agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// The site.
+    pub(crate) site: SiteId,
+    /// The epoch that speaks for it, and what of it has been applied.
+    pub(crate) spool: Option<(Epoch, Ledger)>,
+    /// Who its agent is.
+    pub(crate) facts: AgentFacts,
+    /// When it was last heard.
+    pub(crate) last_seen: Option<UtcMillis>,
+    /// The newest want document.
+    pub(crate) want: WantRevision,
+}
+
+/// Reads what is stored of every site's agent.
+pub(crate) fn standings(db: &Connection) -> Result<Vec<Standing>, DbError> {
+    let mut query = db.prepare(
+        "SELECT id, tenant, name, epoch, agent_version, agent_hostname, agent_platform, last_seen,
+                want_revision FROM sites",
+    )?;
+    let mut rows = query.query([])?;
+    let mut standings = Vec::new();
+    while let Some(row) = rows.next()? {
+        let tenant: String = row.get("tenant")?;
+        let name: String = row.get("name")?;
+        let epoch: Option<Vec<u8>> = row.get("epoch")?;
+        let spool = match epoch {
+            Some(bytes) => {
+                let epoch = read_epoch(&bytes)?;
+                let ledger = producers::load(db, row.get("id")?, epoch)?.unwrap_or_default();
+                Some((epoch, ledger))
+            }
+            None => None,
+        };
+        standings.push(Standing {
+            site: site_id(&tenant, &name)?,
+            spool,
+            facts: AgentFacts {
+                version: row.get("agent_version")?,
+                hostname: row.get("agent_hostname")?,
+                platform: row.get("agent_platform")?,
+            },
+            last_seen: optional_moment(row, "last_seen")?,
+            want: WantRevision(unsigned(row.get("want_revision")?)),
+        });
+    }
+    Ok(standings)
+}

@@ -1,0 +1,180 @@
+//! The want documents: which sites need a new one, and what goes into it.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use tvtfleet_proto::model::id::{JobId, SiteId, TargetNo, WantRevision};
+use tvtfleet_proto::model::inventory::DEFAULT_PORT;
+use tvtfleet_proto::model::job::WorkOptions;
+use tvtfleet_proto::model::want::{SiteWork, Target};
+
+use crate::jobs::fanout::SiteJob;
+
+use super::columns::{JobRow, SiteRow, count, job_id, moment, signed, site_id, unsigned};
+use super::device_rows::{read_mac, unpack_entry};
+use super::error::DbError;
+use super::{job_rows, sites};
+
+/// A site whose newest want document is not in the bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DirtyWant {
+    pub(crate) row: SiteRow,
+    pub(crate) site: SiteId,
+    /// The revision to write.
+    pub(crate) revision: WantRevision,
+    /// The bucket's revision of the document that is there.
+    pub(crate) bucket: Option<u64>,
+    /// Its open jobs, oldest first.
+    pub(crate) jobs: Vec<SiteJob>,
+}
+
+/// What the bucket holds for a site now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) row: SiteRow,
+    /// The document's own revision; 0 is none, or one that cannot be read.
+    pub(crate) revision: WantRevision,
+    /// The bucket's revision of it.
+    pub(crate) bucket: Option<u64>,
+    /// The revision that the site's next document must have at least.
+    pub(crate) at_least: WantRevision,
+}
+
+/// The sites, in portions, whose newest document is not in the bucket.
+pub(crate) fn dirty(db: &Connection, limit: usize) -> Result<Vec<DirtyWant>, DbError> {
+    let mut query = db.prepare_cached(
+        "SELECT id, tenant, name, want_revision, want_bucket FROM sites
+         WHERE want_written < want_revision ORDER BY id LIMIT ?1",
+    )?;
+    let mut rows = query.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut dirty = Vec::new();
+    while let Some(row) = rows.next()? {
+        let tenant: String = row.get("tenant")?;
+        let name: String = row.get("name")?;
+        let site: SiteRow = row.get("id")?;
+        dirty.push(DirtyWant {
+            row: site,
+            site: site_id(&tenant, &name)?,
+            revision: WantRevision(unsigned(row.get("want_revision")?)),
+            bucket: row.get::<_, Option<i64>>("want_bucket")?.map(unsigned),
+            jobs: open_jobs(db, site)?,
+        });
+    }
+    Ok(dirty)
+}
+
+/// Stores what the bucket holds. A document that has become outdated meanwhile stays dirty.
+pub(crate) fn written(db: &Connection, written: &[Written]) -> Result<(), DbError> {
+    let mut query = db.prepare_cached(
+        "UPDATE sites SET want_written = ?2, want_bucket = ?3,
+                want_revision = max(want_revision, ?4) WHERE id = ?1",
+    )?;
+    for site in written {
+        query.execute(params![
+            site.row,
+            signed(site.revision.0),
+            site.bucket.map(signed),
+            signed(site.at_least.0),
+        ])?;
+    }
+    Ok(())
+}
+
+/// Every site that ever had a want document, with its newest revision.
+pub(crate) fn all(db: &Connection) -> Result<Vec<(SiteRow, SiteId, WantRevision)>, DbError> {
+    let mut query =
+        db.prepare("SELECT id, tenant, name, want_revision FROM sites WHERE want_revision > 0")?;
+    let mut rows = query.query([])?;
+    let mut sites = Vec::new();
+    while let Some(row) = rows.next()? {
+        let tenant: String = row.get("tenant")?;
+        let name: String = row.get("name")?;
+        let revision = WantRevision(unsigned(row.get("want_revision")?));
+        sites.push((row.get("id")?, site_id(&tenant, &name)?, revision));
+    }
+    Ok(sites)
+}
+
+/// The work of one job at one site; `None` where it is not wanted (any more).
+pub(crate) fn work(
+    db: &Connection,
+    site: &SiteId,
+    job: JobId,
+) -> Result<Option<SiteWork>, DbError> {
+    let Some(site) = sites::find(db, site)? else {
+        return Ok(None);
+    };
+    Ok(open_jobs(db, site)?
+        .into_iter()
+        .find(|open| open.job == job && !open.cancelled)
+        .map(|open| SiteWork {
+            options: open.options,
+            targets: open.targets,
+        }))
+}
+
+/// The newest revision of a site.
+pub(super) fn revision(db: &Connection, site: SiteRow) -> Result<WantRevision, DbError> {
+    let mut query = db.prepare_cached("SELECT want_revision FROM sites WHERE id = ?1")?;
+    let revision = query.query_row([site], |row| row.get(0)).optional()?;
+    Ok(WantRevision(revision.map_or(0, unsigned)))
+}
+
+/// Sets the newest revision of a site, so that a document of that revision is written.
+pub(super) fn raise(db: &Connection, site: SiteRow, revision: WantRevision) -> Result<(), DbError> {
+    db.prepare_cached("UPDATE sites SET want_revision = max(want_revision, ?2) WHERE id = ?1")?
+        .execute(params![site, signed(revision.0)])?;
+    Ok(())
+}
+
+/// What the site should be doing has changed.
+pub(super) fn advance(db: &Connection, site: SiteRow) -> Result<(), DbError> {
+    db.prepare_cached("UPDATE sites SET want_revision = want_revision + 1 WHERE id = ?1")?
+        .execute([site])?;
+    Ok(())
+}
+
+fn open_jobs(db: &Connection, site: SiteRow) -> Result<Vec<SiteJob>, DbError> {
+    let mut query = db.prepare_cached(
+        "SELECT j.id, j.uuid, j.spec, j.deadline_at, j.cancelled_at, j.traceparent, s.ordinal
+         FROM job_sites s JOIN jobs j ON j.id = s.job
+         WHERE s.site = ?1 AND s.state IN ('waiting', 'accepted') ORDER BY j.id",
+    )?;
+    let mut rows = query.query([site])?;
+    let mut jobs = Vec::new();
+    while let Some(row) = rows.next()? {
+        let uuid: Vec<u8> = row.get("uuid")?;
+        let cancelled: Option<i64> = row.get("cancelled_at")?;
+        let spec = job_rows::read_spec(row)?;
+        let options: WorkOptions = spec.work;
+        jobs.push(SiteJob {
+            job: job_id(&uuid)?,
+            cancelled: cancelled.is_some(),
+            not_after: moment(row, "deadline_at")?,
+            traceparent: row.get("traceparent")?,
+            options,
+            targets: targets(db, row.get("id")?, row.get("ordinal")?)?,
+        });
+    }
+    Ok(jobs)
+}
+
+fn targets(db: &Connection, job: JobRow, ordinal: i64) -> Result<Vec<Target>, DbError> {
+    let mut query = db.prepare_cached(
+        "SELECT number, entry, mac FROM job_targets WHERE job = ?1 AND ordinal = ?2 ORDER BY number",
+    )?;
+    let mut rows = query.query(params![job, ordinal])?;
+    let mut targets = Vec::new();
+    while let Some(row) = rows.next()? {
+        let body: Vec<u8> = row.get("entry")?;
+        let entry = unpack_entry(&body)?;
+        targets.push(Target {
+            number: TargetNo(count(row.get("number")?)),
+            endpoint: entry.endpoint(DEFAULT_PORT),
+            known_mac: read_mac(row, "mac")?,
+            // The inventory holds only what an operator put there.
+            trusted: true,
+            credential: entry.credential,
+        });
+    }
+    Ok(targets)
+}

@@ -1,0 +1,204 @@
+//! The threads that own the database connections.
+//!
+//! One writer, so that transactions never wait for each other inside SQLite, with a bounded queue;
+//! and a few readers, which see the last commit and are never held up by the writer.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::error::{DbError, StoreError};
+use super::schema;
+
+/// Transactions that may wait for the writer; more submitters wait in turn.
+const WRITE_QUEUE: usize = 64;
+/// Read connections: enough that a long page does not hold up a short answer.
+const READERS: usize = 4;
+const FILE: &str = "coordinator.db";
+const LOCK: &str = "coordinator.lock";
+
+type Work = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The open database. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Store {
+    writer: mpsc::Sender<Work>,
+    readers: Arc<Readers>,
+}
+
+struct Readers {
+    free: Mutex<Vec<Connection>>,
+    /// As many as there are connections; held until the connection is back.
+    permits: Arc<Semaphore>,
+}
+
+/// Resolves once the writer has closed the database.
+pub(crate) struct Closed(oneshot::Receiver<()>);
+
+impl Closed {
+    /// Waits for the end; every clone of the [`Store`] must be dropped for it to come.
+    pub(crate) async fn wait(self) {
+        // An error means that the thread is gone as well.
+        let _ = self.0.await;
+    }
+}
+
+impl Store {
+    /// Opens or makes the database in a folder, and starts its writer.
+    ///
+    /// # Errors
+    ///
+    /// `storage.locked` where another coordinator has the folder, `storage.version` where a newer
+    /// one wrote it, and the other `storage.` codes.
+    pub(crate) fn open(folder: &Path) -> Result<(Self, Closed), StoreError> {
+        let open = |path: &Path| {
+            let path = path.to_owned();
+            move |source| StoreError::Open { path, source }
+        };
+        std::fs::create_dir_all(folder).map_err(open(folder))?;
+        let lock = lock(&folder.join(LOCK))?;
+        let path = folder.join(FILE);
+        let connect = |writer| -> Result<Connection, StoreError> {
+            let mut connection = Connection::open(&path).map_err(|error| StoreError::Failed {
+                step: "open the database",
+                source: error.into(),
+            })?;
+            schema::prepare(&mut connection, writer)?;
+            Ok(connection)
+        };
+        let connection = connect(true)?;
+        let readers = (0..READERS)
+            .map(|_| connect(false))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (writer, queue) = mpsc::channel(WRITE_QUEUE);
+        let (ended, closed) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || {
+                run_writer(connection, queue);
+                drop(lock);
+                // Nobody may be waiting.
+                let _ = ended.send(());
+            })
+            .map_err(open(&path))?;
+        let readers = Readers {
+            free: Mutex::new(readers),
+            permits: Arc::new(Semaphore::new(READERS)),
+        };
+        Ok((
+            Self {
+                writer,
+                readers: Arc::new(readers),
+            },
+            Closed(closed),
+        ))
+    }
+
+    /// Runs one write transaction; it is on the disk when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The work's own error, or that of the database; either way nothing was changed.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        step: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, result) = oneshot::channel();
+        let work: Work = Box::new(move |connection| {
+            // The submitter may have gone; the work is done all the same.
+            let _ = reply.send(transact(connection, work));
+        });
+        self.writer
+            .send(work)
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        let result = result.await.map_err(|_| StoreError::Closed)?;
+        result.map_err(|source| StoreError::Failed { step, source })
+    }
+
+    /// Runs queries that see one and the same commit.
+    ///
+    /// # Errors
+    ///
+    /// The work's own error, or that of the database.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        step: &'static str,
+        work: impl FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let readers = Arc::clone(&self.readers);
+        let permit = Arc::clone(&readers.permits).acquire_owned();
+        let permit = permit.await.map_err(|_| StoreError::Closed)?;
+        let result = tokio::task::spawn_blocking(move || {
+            let connection = readers.take().ok_or(StoreError::Closed)?;
+            let result = connection
+                .unchecked_transaction()
+                .map_err(DbError::from)
+                .and_then(|transaction| work(&transaction));
+            readers.put(connection);
+            // A caller that went away must not free the place of a connection still in use.
+            drop(permit);
+            result.map_err(|source| StoreError::Failed { step, source })
+        });
+        result.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+impl Readers {
+    fn take(&self) -> Option<Connection> {
+        self.free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
+    }
+
+    fn put(&self, connection: Connection) {
+        self.free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(connection);
+    }
+}
+
+fn run_writer(mut connection: Connection, mut queue: mpsc::Receiver<Work>) {
+    while let Some(work) = queue.blocking_recv() {
+        work(&mut connection);
+    }
+    // Closing the last connection folds the log into the database.
+    if let Err((_, error)) = connection.close() {
+        tracing::warn!(error = %error, "the database was not closed properly");
+    }
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, DbError>,
+) -> Result<T, DbError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let result = work(&transaction)?;
+    transaction.commit()?;
+    Ok(result)
+}
+
+/// Takes the folder for this process; the lock goes when the file is closed.
+fn lock(path: &PathBuf) -> Result<File, StoreError> {
+    let failed = |source| StoreError::Open {
+        path: path.clone(),
+        source,
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(failed)?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse(path.clone())),
+        Err(errno) => Err(failed(errno.into())),
+    }
+}
