@@ -1,0 +1,38 @@
+//! `tvtctl inventory show`.
+
+use tvtfleet_proto::error::ExitStatus;
+use tvtfleet_proto::model::api::ShowDevice;
+
+use crate::config::ServerArgs;
+use crate::exit::Outcome;
+use crate::io::Io;
+use crate::output::Format;
+use crate::server::Server;
+
+use super::view;
+
+/// Arguments of `tvtctl inventory show`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tvtctl inventory show 10.20.0.5
+  tvtctl inventory show 58:5B:69:10:00:0B --format json")]
+pub(crate) struct Args {
+    /// Device id, MAC, serial number or host name; or the address, where only one device has it
+    #[arg(value_name = "DEVICE")]
+    device: String,
+    /// How to write it: table, json or csv (its channels)
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: Format,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+impl Args {
+    pub(super) async fn run(self, io: &mut Io) -> Outcome {
+        let server = Server::connect(&self.server, io).await?;
+        let device = server.show_device(ShowDevice { name: self.device }).await?;
+        view::write(io, self.format, &device)?;
+        Ok(ExitStatus::Success)
+    }
+}

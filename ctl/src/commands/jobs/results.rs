@@ -1,0 +1,40 @@
+//! `tvtctl jobs results`.
+
+use crate::config::ServerArgs;
+use crate::exit::Outcome;
+use crate::io::Io;
+use crate::report::ReportArgs;
+use crate::server::Server;
+use crate::watch;
+
+use super::JobReference;
+
+/// Arguments of `tvtctl jobs results`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Devices that have not been reported are among the results, with the reason.
+
+Example:
+  tvtctl jobs results last -o results.json --xlsx workbooks")]
+pub(crate) struct Args {
+    /// Id of the job, or "last"
+    #[arg(value_name = "JOB")]
+    job: JobReference,
+    #[command(flatten)]
+    report: ReportArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+impl Args {
+    pub(super) async fn run(self, io: &mut Io) -> Outcome {
+        let plan = self.report.prepare(io)?;
+        let server = Server::connect(&self.server, io).await?;
+        let status = self.job.show(&server).await?;
+        let rows = server.results(status.job.id).await?;
+        let written = plan.write(&rows, io)?;
+        watch::tell_offline(&status.job, io);
+        watch::tell_troubled(&status.job, io);
+        Ok(written)
+    }
+}

@@ -1,0 +1,156 @@
+//! Scanning in this process: the agent's work, gathered into rows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tvt_agent::credentials::FixedCredential;
+use tvt_agent::policy::Policy;
+use tvt_agent::work::{SiteContext, WorkEvent, run_work};
+use tvt_agent::{ProtocolSettings, RetrySettings};
+use tvt_coordinator::render::console;
+use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::api::{ResultRow, RowOutcome};
+use tvtfleet_proto::model::ask::Ask;
+use tvtfleet_proto::model::backend::BackendChoice;
+use tvtfleet_proto::model::id::{JobId, TargetNo};
+use tvtfleet_proto::model::identity::DeviceId;
+use tvtfleet_proto::model::inventory::InventoryEntry;
+use tvtfleet_proto::model::job::WorkOptions;
+use tvtfleet_proto::model::report::DeviceReport;
+use tvtfleet_proto::model::want::{SiteWork, Target};
+
+use crate::config::LocalSettings;
+use crate::io::Io;
+use crate::progress::Progress;
+
+/// Events that wait to be shown; the work waits when there are more.
+const EVENTS_MAX: usize = 256;
+/// How long devices that are being asked may take once the user wants to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(1);
+
+/// How a scan ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Every device has had its turn.
+    Complete,
+    /// The user stopped it.
+    Interrupted,
+}
+
+/// Scans the devices; the rows are in the order of `entries`, one for each.
+pub(super) async fn scan(
+    job: JobId,
+    entries: &[InventoryEntry],
+    backend: BackendChoice,
+    settings: &LocalSettings,
+    progress: &Progress,
+    io: &Io,
+) -> (Vec<ResultRow>, End) {
+    let mut rows: Vec<ResultRow> = entries
+        .iter()
+        .map(|entry| unfinished(job, entry, settings))
+        .collect();
+    let cancel = io.interrupt.child_token();
+    let (sender, mut events) = mpsc::channel(EVENTS_MAX);
+    let work = run_work(
+        job,
+        work(entries, backend, settings),
+        site(settings, io),
+        cancel,
+        sender,
+    );
+    let collect = async {
+        let (mut done, mut failed) = (0_usize, 0_u64);
+        while let Some(event) = events.recv().await {
+            let WorkEvent::Finished(report) = event else {
+                continue;
+            };
+            let Some(row) = row_of(&mut rows, report.target) else {
+                continue;
+            };
+            fill(row, report);
+            done = done.saturating_add(1);
+            failed = failed.saturating_add(u64::from(!row.is_success()));
+            progress.step(&console::progress_line(done, entries.len(), &*row));
+            progress.advance(u64::try_from(done).unwrap_or(u64::MAX), failed);
+        }
+    };
+    let stopped = async {
+        io.interrupt.cancelled().await;
+        tokio::time::sleep(STOP_WITHIN).await;
+    };
+    tokio::select! {
+        biased;
+        _ = async { tokio::join!(work, collect) } => {}
+        () = stopped => {}
+    }
+    let end = if io.interrupt.is_cancelled() {
+        End::Interrupted
+    } else {
+        End::Complete
+    };
+    (rows, end)
+}
+
+fn site(settings: &LocalSettings, io: &Io) -> Arc<SiteContext> {
+    let protocol = ProtocolSettings {
+        allow_empty_password: settings.allow_empty_password,
+        ..ProtocolSettings::default()
+    };
+    let credentials = Box::new(FixedCredential(settings.credential.clone()));
+    let retry = RetrySettings {
+        retries: settings.retries,
+        ..RetrySettings::default()
+    };
+    let clock = Arc::clone(&io.clock);
+    let site = SiteContext::new(credentials, Policy::default(), protocol, clock);
+    Arc::new(site.with_retry(retry))
+}
+
+fn work(entries: &[InventoryEntry], backend: BackendChoice, settings: &LocalSettings) -> SiteWork {
+    let target = |(number, entry): (u32, &InventoryEntry)| Target {
+        number: TargetNo(number),
+        endpoint: entry.endpoint(settings.port.value),
+        known_mac: entry.mac(),
+        trusted: true,
+        credential: entry.credential.clone(),
+    };
+    SiteWork {
+        options: WorkOptions {
+            ask: Ask::Scan,
+            backend,
+            credential: None,
+            parallel: settings.concurrency.value,
+            device_deadline: settings.timeout.value,
+        },
+        targets: (0..).zip(entries).map(target).collect(),
+    }
+}
+
+/// The row of a device before its turn, and for ever where that never comes.
+fn unfinished(job: JobId, entry: &InventoryEntry, settings: &LocalSettings) -> ResultRow {
+    let endpoint = entry.endpoint(settings.port.value);
+    ResultRow {
+        site: None,
+        site_label: entry.site_label.clone(),
+        port: endpoint.port,
+        device_id: DeviceId::strongest("", entry.mac(), None, &endpoint).to_string(),
+        entry: entry.clone(),
+        outcome: RowOutcome::Missing {
+            job,
+            code: ErrorCode::DeviceCancelled,
+        },
+    }
+}
+
+fn row_of(rows: &mut [ResultRow], target: TargetNo) -> Option<&mut ResultRow> {
+    rows.get_mut(usize::try_from(target.0).ok()?)
+}
+
+fn fill(row: &mut ResultRow, report: Box<DeviceReport>) {
+    let mac = report.facts.mac.or_else(|| row.entry.mac());
+    let endpoint = row.entry.endpoint(row.port);
+    row.device_id = DeviceId::strongest(&report.facts.serial, mac, None, &endpoint).to_string();
+    row.outcome = RowOutcome::Reported(report);
+}

@@ -1,0 +1,130 @@
+//! `tvtctl local scan`: the command that pytvt users know as `pytvt INVENTORY`.
+
+use std::path::PathBuf;
+
+use tvt_coordinator::inventory::file::ReadOptions;
+use tvt_coordinator::render::console;
+use tvtfleet_proto::error::{ErrorCode, ExitStatus};
+use tvtfleet_proto::model::backend::BackendChoice;
+use tvtfleet_proto::model::id::JobId;
+use tvtfleet_proto::model::inventory::InventoryEntry;
+
+use crate::config::{LocalArgs, LocalSettings};
+use crate::error::CliError;
+use crate::exit::{self, Outcome};
+use crate::id;
+use crate::inventory;
+use crate::io::Io;
+use crate::progress::Progress;
+use crate::report::ReportArgs;
+
+use super::run::{self, End};
+
+/// Arguments of `tvtctl local scan`.
+#[derive(Debug, clap::Args)]
+#[command(
+    infer_long_args = true,
+    after_help = "\
+Every value is taken from the first of: flag, environment variable, .env in the working directory,
+configuration file, default.
+
+Examples:
+  tvtctl local scan devices.json --password-file secret -o results.json -o results.csv
+  tvtctl local scan failed.json --failed failed.json --xlsx workbooks"
+)]
+pub(crate) struct Args {
+    /// Inventory files in pytvt's format
+    #[arg(value_name = "INVENTORY", required = true)]
+    inventories: Vec<PathBuf>,
+    /// Only devices whose site contains this text; upper and lower case are the same
+    #[arg(
+        short,
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    site: String,
+    /// Keep entries that name another maker than TVT
+    #[arg(long)]
+    all_makers: bool,
+    /// How to talk to the devices: auto or protocol
+    #[arg(short, long, value_name = "BACKEND", default_value = "auto")]
+    backend: BackendChoice,
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    devices: LocalArgs,
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
+impl Args {
+    pub(super) async fn run(self, io: &mut Io) -> Outcome {
+        let settings = self.devices.settle(io)?;
+        let plan = self.report.prepare(io)?;
+        let options = ReadOptions {
+            include_all: self.all_makers,
+            default_port: settings.port.value,
+        };
+        let inventory = inventory::read(&self.inventories, &options, io)?;
+        let entries = in_order(inventory.entries, &self.site);
+        if entries.is_empty() {
+            return Err(nothing_to_scan(&self.site, inventory.other_makers).into());
+        }
+        let job = JobId::new(id::fresh(&*io.clock));
+        let progress = self.progress(&entries, &settings, io);
+        let (rows, end) = run::scan(job, &entries, self.backend, &settings, &progress, io).await;
+        progress.finish();
+        let written = plan.write(&rows, io)?;
+        match end {
+            End::Complete if inventory.unusable > 0 => {
+                Ok(exit::first_failure([written, ExitStatus::SomeFailed]))
+            }
+            End::Complete => Ok(written),
+            End::Interrupted => Err(CliError::new(
+                ErrorCode::Interrupted,
+                "interrupted; devices that were not done are reported as cancelled",
+            )
+            .into()),
+        }
+    }
+
+    fn progress(&self, entries: &[InventoryEntry], settings: &LocalSettings, io: &Io) -> Progress {
+        let header = console::header(&console::Header {
+            devices: entries.len(),
+            backend: self.backend.to_string(),
+            user: settings.credential.username.clone(),
+            concurrency: usize::try_from(settings.concurrency.value).unwrap_or(usize::MAX),
+        });
+        let total = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        let progress = Progress::new(io, self.quiet, total);
+        progress.say(header.trim_end());
+        progress
+    }
+}
+
+/// The entries whose site contains `filter`, site by site and within a site in inventory order.
+fn in_order(entries: Vec<InventoryEntry>, filter: &str) -> Vec<InventoryEntry> {
+    let filter = filter.to_lowercase();
+    let mut kept: Vec<_> = entries
+        .into_iter()
+        .filter(|entry| entry.site_label.to_lowercase().contains(&filter))
+        .collect();
+    kept.sort_by(|a, b| a.site_label.cmp(&b.site_label));
+    kept
+}
+
+fn nothing_to_scan(site: &str, other_makers: usize) -> CliError {
+    let message = if site.is_empty() {
+        "the inventory names no TVT device".to_owned()
+    } else {
+        format!("the inventory names no TVT device whose site contains {site:?}")
+    };
+    let hint = match other_makers {
+        0 => "",
+        _ => "--all-makers keeps entries that name another maker",
+    };
+    CliError::new(ErrorCode::JobNoTargets, message).hint(hint)
+}

@@ -1,0 +1,14 @@
+//! The commands: one file each, with its arguments and what it does.
+
+pub(crate) mod agents;
+pub(crate) mod completions;
+pub(crate) mod decode;
+pub(crate) mod device;
+pub(crate) mod diff;
+pub(crate) mod inventory;
+pub(crate) mod jobs;
+pub(crate) mod local;
+pub(crate) mod man;
+pub(crate) mod scan;
+pub(crate) mod sites;
+pub(crate) mod status;

@@ -1,0 +1,229 @@
+//! The results of a scan: on stdout, and in the files that the user named.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use tvt_coordinator::render::console::{self, Layout};
+use tvt_coordinator::render::csv::{self, CsvOptions};
+use tvt_coordinator::render::xlsx::{self, WorkbookOutcome, WorkbookWritten};
+use tvt_coordinator::render::{failed, json};
+use tvtfleet_proto::error::{ErrorCode, ExitStatus};
+use tvtfleet_proto::model::api::ResultRow;
+
+use crate::error::{CliError, Stop};
+use crate::exit::{self, Outcome};
+use crate::files;
+use crate::io::Io;
+
+/// Options that say where results go.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct ReportArgs {
+    /// Write the results to a file; .json or .csv says how. May be repeated
+    #[arg(short, long, value_name = "FILE")]
+    output: Vec<PathBuf>,
+    /// Write one workbook per site into a folder; made where it does not exist
+    #[arg(long, value_name = "DIR")]
+    xlsx: Option<PathBuf>,
+    /// Write the devices that failed as an inventory; an empty list where none did
+    #[arg(long, value_name = "FILE")]
+    failed: Option<PathBuf>,
+    /// How to write the results to stdout: table, summary, json or csv
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    format: ReportFormat,
+}
+
+/// How results are written to stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// A block per device with its channels
+    #[default]
+    Table,
+    /// A line per site, then what failed
+    Summary,
+    /// JSON
+    Json,
+    /// Comma-separated values with a header row
+    Csv,
+}
+
+/// Where results go, once it is known that they can.
+#[derive(Debug)]
+pub(crate) struct ReportPlan {
+    files: Vec<(PathBuf, FileFormat)>,
+    xlsx: Option<PathBuf>,
+    failed: Option<PathBuf>,
+    format: ReportFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FileFormat {
+    Json,
+    Csv,
+}
+
+impl ReportArgs {
+    /// Finds out whether every file can be written, before any work is done.
+    ///
+    /// # Errors
+    ///
+    /// `usage.invalid`, `output.unwritable` or `storage.full`.
+    pub(crate) fn prepare(&self, io: &Io) -> Result<ReportPlan, CliError> {
+        let mut files = Vec::new();
+        for path in &self.output {
+            files.push((path.clone(), file_format(path)?));
+            files::check_writable(&io.resolve(path))?;
+        }
+        if let Some(folder) = &self.xlsx {
+            files::prepare_folder(&io.resolve(folder))?;
+        }
+        if let Some(path) = &self.failed {
+            files::check_writable(&io.resolve(path))?;
+        }
+        Ok(ReportPlan {
+            files,
+            xlsx: self.xlsx.clone(),
+            failed: self.failed.clone(),
+            format: self.format,
+        })
+    }
+}
+
+impl ReportPlan {
+    /// Writes everything. A file that fails is told and does not stop the others.
+    ///
+    /// The exit code is that of the first file that failed, else tells whether all devices were
+    /// asked with success.
+    ///
+    /// # Errors
+    ///
+    /// Where stdout cannot be written; the files are written by then.
+    pub(crate) fn write(&self, rows: &[ResultRow], io: &mut Io) -> Outcome {
+        let mut statuses = Vec::new();
+        for (path, format) in &self.files {
+            let saved = write_file(&io.resolve(path), *format, rows);
+            let name = match format {
+                FileFormat::Json => "JSON",
+                FileFormat::Csv => "CSV",
+            };
+            statuses.push(tell(
+                saved.map(|()| format!("{name} saved to: {}", path.display())),
+                io,
+            ));
+        }
+        if let Some(folder) = &self.xlsx {
+            statuses.extend(write_workbooks(folder, rows, io));
+        }
+        if let Some(path) = &self.failed {
+            let saved = files::write(&io.resolve(path), |out| failed::write(rows, out));
+            let text = |count| {
+                format!(
+                    "{count} failed/missing device(s) saved to: {}",
+                    path.display()
+                )
+            };
+            statuses.push(tell(saved.map(text), io));
+        }
+        self.write_stdout(rows, io)?;
+        if rows.iter().any(|row| !row.is_success()) {
+            statuses.push(ExitStatus::SomeFailed);
+        }
+        Ok(exit::first_failure(statuses))
+    }
+
+    fn write_stdout(&self, rows: &[ResultRow], io: &mut Io) -> Result<(), Stop> {
+        let mut out = std::io::BufWriter::new(&mut io.stdout);
+        let written = match self.format {
+            ReportFormat::Table => console::report(rows, Layout::Full, &mut out).map(drop),
+            ReportFormat::Summary => console::fleet_summary(rows, &mut out).map(drop),
+            ReportFormat::Json => {
+                json::write_results(rows, &mut out).and_then(|()| out.write_all(b"\n"))
+            }
+            ReportFormat::Csv => csv::write_results(rows, &CsvOptions::default(), &mut out),
+        };
+        written
+            .and_then(|()| out.flush())
+            .map_err(|error| Stop::from_stdout(&error))
+    }
+}
+
+fn file_format(path: &Path) -> Result<FileFormat, CliError> {
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    match extension.to_str() {
+        Some("json") => Ok(FileFormat::Json),
+        Some("csv") => Ok(FileFormat::Csv),
+        Some("xlsx") => Err(CliError::usage(format!(
+            "cannot write {} as one file",
+            path.display()
+        ))
+        .hint("--xlsx DIR writes one workbook per site into a folder")),
+        Some(_) | None => {
+            let message = format!("the name {} does not say what to write", path.display());
+            Err(CliError::usage(message).hint("end it in .json or .csv, or use --xlsx DIR"))
+        }
+    }
+}
+
+fn write_file(path: &Path, format: FileFormat, rows: &[ResultRow]) -> Result<(), CliError> {
+    files::write(path, |out| match format {
+        FileFormat::Json => json::write_results(rows, out),
+        FileFormat::Csv => csv::write_results(rows, &CsvOptions::default(), out),
+    })
+}
+
+/// Writes the workbooks and tells about each; their statuses.
+fn write_workbooks(folder: &Path, rows: &[ResultRow], io: &Io) -> Vec<ExitStatus> {
+    let written = match xlsx::write_site_workbooks(rows, &io.resolve(folder)) {
+        Ok(written) => written,
+        Err(error) => {
+            let error = CliError::new(error.code(), error.to_string()).because(&error.source);
+            return vec![tell(Err(error), io)];
+        }
+    };
+    io.note(&format!("XLSX files saved to: {}", folder.display()));
+    written
+        .into_iter()
+        .map(|workbook| tell(workbook_line(workbook), io))
+        .collect()
+}
+
+fn workbook_line(workbook: WorkbookWritten) -> Result<String, CliError> {
+    let WorkbookWritten {
+        site,
+        devices,
+        cameras,
+        path,
+        outcome,
+    } = workbook;
+    let path = path.display();
+    let saved = format!("  {site}: {devices} NVR(s), {cameras} cameras -> {path}");
+    match outcome {
+        WorkbookOutcome::Created | WorkbookOutcome::Updated => Ok(saved),
+        WorkbookOutcome::Kept { cameras } => Ok(format!(
+            "  {site}: no channels came, the {cameras} of an earlier scan stay in {path}"
+        )),
+        WorkbookOutcome::Beside { original, refusal } => Ok(format!(
+            "{saved}\n    ({} is as it was: {refusal})",
+            original.display()
+        )),
+        WorkbookOutcome::Failed { message } => {
+            let text = format!("cannot write the workbook of site {site:?}");
+            Err(CliError::new(ErrorCode::OutputUnwritable, text).cause(message))
+        }
+    }
+}
+
+/// Tells how writing a file went.
+fn tell(written: Result<String, CliError>, io: &Io) -> ExitStatus {
+    match written {
+        Ok(text) => {
+            io.note(&text);
+            ExitStatus::Success
+        }
+        Err(error) => {
+            exit::report(&error, io);
+            error.exit_status()
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! The coordinator, as fleet commands ask it.
+
+use std::time::Duration;
+
+use prost::Message;
+use tvtfleet_bus::rpc::{self, RpcError};
+use tvtfleet_bus::{Bus, BusError, ConnectOptions};
+use tvtfleet_proto::convert::BadField;
+use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::agent::AgentView;
+use tvtfleet_proto::model::api::{
+    AddSite, CancelJob, CoordinatorInfo, DeviceView, ImportDevices, Imported, JobStatus,
+    ListDevices, ListJobs, ListSites, Page, ReadResults, ResultRow, ShowDevice, ShowJob, SiteView,
+    SubmitJob, Submitted,
+};
+use tvtfleet_proto::model::id::JobId;
+use tvtfleet_proto::model::job::JobView;
+use tvtfleet_proto::subject::{self, ApiOp};
+use tvtfleet_proto::wire::v1;
+
+use crate::config::{Origin, ServerArgs, ServerSettings};
+use crate::error::CliError;
+use crate::io::Io;
+
+/// The time allowed for one answer, beyond what the request itself asks to be held.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How often a request is sent that nobody answered. Every request may be repeated: submissions and
+/// imports carry a key, the others change nothing or set what is set already.
+const TRIES: u32 = 3;
+/// The time between two of them.
+const BETWEEN_TRIES: Duration = Duration::from_millis(500);
+
+/// A connection to the coordinator.
+pub(crate) struct Server {
+    bus: Bus,
+    settings: ServerSettings,
+}
+
+impl Server {
+    /// Connects to the NATS server that the options name.
+    ///
+    /// # Errors
+    ///
+    /// `bus.*` or `config.*`, with what to try next; `interrupted`.
+    pub(crate) async fn connect(args: &ServerArgs, io: &Io) -> Result<Self, CliError> {
+        let settings = args.settle(io)?;
+        let options = ConnectOptions {
+            urls: settings
+                .urls
+                .value
+                .iter()
+                .map(|url| url.expose().to_owned())
+                .collect(),
+            name: concat!("tvtctl ", env!("CARGO_PKG_VERSION")).to_owned(),
+            credentials_file: settings.credentials.as_ref().map(|file| file.value.clone()),
+            ca_file: settings.ca.as_ref().map(|file| file.value.clone()),
+            inbox_prefix: None,
+            retry_initial: false,
+        };
+        let connected = tokio::select! {
+            connected = tvtfleet_bus::connect(&options) => connected,
+            () = io.interrupt.cancelled() => {
+                return Err(CliError::new(ErrorCode::Interrupted, "interrupted"));
+            }
+        };
+        match connected {
+            Ok(bus) => Ok(Self { bus, settings }),
+            Err(error) => Err(bus_error(&error, &settings)),
+        }
+    }
+
+    /// The server's addresses, without credentials.
+    #[must_use]
+    pub(crate) fn name(&self) -> &str {
+        self.bus.servers()
+    }
+
+    /// Submits a job.
+    pub(crate) async fn submit_job(&self, request: SubmitJob) -> Result<Submitted, CliError> {
+        self.ask::<v1::SubmitJob, v1::Submitted, _>(ApiOp::JobSubmit, request)
+            .await
+    }
+
+    /// Lists jobs, newest first: one page.
+    pub(crate) async fn list_jobs(&self, request: ListJobs) -> Result<Vec<JobView>, CliError> {
+        let list: v1::JobList = self
+            .call::<v1::ListJobs, _>(ApiOp::JobList, request)
+            .await?;
+        self.convert_all(list.jobs)
+    }
+
+    /// Shows a job, perhaps once it has changed.
+    pub(crate) async fn show_job(&self, request: ShowJob) -> Result<JobStatus, CliError> {
+        self.ask::<v1::ShowJob, v1::JobStatus, _>(ApiOp::JobShow, request)
+            .await
+    }
+
+    /// Stops a job.
+    pub(crate) async fn cancel_job(&self, request: CancelJob) -> Result<JobView, CliError> {
+        self.ask::<v1::CancelJob, v1::JobView, _>(ApiOp::JobCancel, request)
+            .await
+    }
+
+    /// Reads all results of a job.
+    pub(crate) async fn results(&self, job: JobId) -> Result<Vec<ResultRow>, CliError> {
+        let mut rows = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let request = ReadResults {
+                job,
+                cursor: cursor.clone(),
+                limit: 0,
+            };
+            let page: Page<ResultRow> = self
+                .ask::<v1::ReadResults, v1::ResultPage, _>(ApiOp::JobResults, request)
+                .await?;
+            rows.extend(page.rows);
+            match next_cursor(page.next, &cursor)? {
+                Some(next) => cursor = next,
+                None => return Ok(rows),
+            }
+        }
+    }
+
+    /// Lists all devices that `request` asks for, whatever its cursor says.
+    pub(crate) async fn devices(
+        &self,
+        mut request: ListDevices,
+    ) -> Result<Vec<DeviceView>, CliError> {
+        let mut rows = Vec::new();
+        request.cursor.clear();
+        loop {
+            let page: Page<DeviceView> = self
+                .ask::<v1::ListDevices, v1::DevicePage, _>(ApiOp::InventoryList, request.clone())
+                .await?;
+            rows.extend(page.rows);
+            match next_cursor(page.next, &request.cursor)? {
+                Some(next) => request.cursor = next,
+                None => return Ok(rows),
+            }
+        }
+    }
+
+    /// Shows one device.
+    pub(crate) async fn show_device(&self, request: ShowDevice) -> Result<DeviceView, CliError> {
+        self.ask::<v1::ShowDevice, v1::DeviceView, _>(ApiOp::InventoryShow, request)
+            .await
+    }
+
+    /// Brings devices into the inventory.
+    pub(crate) async fn import_devices(
+        &self,
+        request: ImportDevices,
+    ) -> Result<Imported, CliError> {
+        self.ask::<v1::ImportDevices, v1::Imported, _>(ApiOp::InventoryImport, request)
+            .await
+    }
+
+    /// Lists sites.
+    pub(crate) async fn list_sites(&self, request: ListSites) -> Result<Vec<SiteView>, CliError> {
+        let list: v1::SiteList = self
+            .call::<v1::ListSites, _>(ApiOp::SiteList, request)
+            .await?;
+        self.convert_all(list.sites)
+    }
+
+    /// Adds or changes a site.
+    pub(crate) async fn add_site(&self, request: AddSite) -> Result<SiteView, CliError> {
+        self.ask::<v1::AddSite, v1::SiteView, _>(ApiOp::SiteAdd, request)
+            .await
+    }
+
+    /// Lists agents.
+    pub(crate) async fn list_agents(&self) -> Result<Vec<AgentView>, CliError> {
+        let list: v1::AgentList = self
+            .call::<v1::ListAgents, _>(ApiOp::AgentList, v1::ListAgents {})
+            .await?;
+        self.convert_all(list.agents)
+    }
+
+    /// Asks the coordinator about itself.
+    pub(crate) async fn info(&self) -> Result<CoordinatorInfo, CliError> {
+        let info: v1::CoordinatorInfo = self
+            .call::<v1::AskInfo, _>(ApiOp::CoordinatorInfo, v1::AskInfo {})
+            .await?;
+        Ok(info.into())
+    }
+
+    async fn ask<Req, Resp, Answer>(
+        &self,
+        op: ApiOp,
+        request: impl Into<Req>,
+    ) -> Result<Answer, CliError>
+    where
+        Req: Message,
+        Resp: Message + Default,
+        Answer: TryFrom<Resp>,
+        BadField: From<Answer::Error>,
+    {
+        let answer: Resp = self.call::<Req, Resp>(op, request).await?;
+        answer
+            .try_into()
+            .map_err(|error| self.unreadable(BadField::from(error)))
+    }
+
+    async fn call<Req, Resp>(&self, op: ApiOp, request: impl Into<Req>) -> Result<Resp, CliError>
+    where
+        Req: Message,
+        Resp: Message + Default,
+    {
+        let subject = subject::api(self.user(), op);
+        let request = request.into();
+        let mut tries = 1_u32;
+        loop {
+            match rpc::request::<Req, Resp>(&self.bus, &subject, &request, ANSWER_WITHIN).await {
+                Ok(answer) => return Ok(answer),
+                Err(RpcError::Timeout { .. } | RpcError::Bus(BusError::Disconnected))
+                    if tries < TRIES =>
+                {
+                    tries = tries.saturating_add(1);
+                    tokio::time::sleep(BETWEEN_TRIES).await;
+                }
+                Err(error) => return Err(rpc_error(&error, &self.settings)),
+            }
+        }
+    }
+
+    fn convert_all<W, M>(&self, wire: Vec<W>) -> Result<Vec<M>, CliError>
+    where
+        M: TryFrom<W>,
+        BadField: From<M::Error>,
+    {
+        wire.into_iter()
+            .map(|item| {
+                item.try_into()
+                    .map_err(|error| self.unreadable(BadField::from(error)))
+            })
+            .collect()
+    }
+
+    fn unreadable(&self, error: BadField) -> CliError {
+        rpc_error(&error.into(), &self.settings)
+    }
+
+    fn user(&self) -> &str {
+        self.bus.user().unwrap_or(subject::ANONYMOUS_USER)
+    }
+}
+
+/// The next cursor; one that does not move would be read for ever.
+fn next_cursor(next: Option<String>, current: &str) -> Result<Option<String>, CliError> {
+    if next.as_deref() == Some(current) {
+        return Err(CliError::new(
+            ErrorCode::MessageInvalid,
+            "the coordinator's pages do not come to an end",
+        ));
+    }
+    Ok(next)
+}
+
+fn bus_error(error: &BusError, settings: &ServerSettings) -> CliError {
+    let shown = CliError::new(error.code(), error.to_string());
+    let shown = match std::error::Error::source(error) {
+        Some(source) => shown.because(source),
+        None => shown,
+    };
+    // What is wrong with the options is wrong where they come from.
+    if let BusError::File { path, .. } = error {
+        let named = [&settings.credentials, &settings.ca];
+        let origin = named
+            .iter()
+            .find_map(|file| file.as_ref().filter(|file| file.value == *path))
+            .map_or(&Origin::Default, |file| &file.origin);
+        return shown.hint(format!("the file is from {origin}"));
+    }
+    if let BusError::Options(_) = error {
+        return shown.hint(format!(
+            "the server's address is from {}",
+            settings.urls.origin
+        ));
+    }
+    shown.hint(hint(error.code(), error.hint(), settings))
+}
+
+fn rpc_error(error: &RpcError, settings: &ServerSettings) -> CliError {
+    if let RpcError::Bus(error) = error {
+        return bus_error(error, settings);
+    }
+    let shown = CliError::new(error.code(), error.to_string());
+    let shown = match std::error::Error::source(error) {
+        Some(source) => shown.because(source),
+        None => shown,
+    };
+    shown.hint(hint(error.code(), error.hint(), settings))
+}
+
+/// What to try next where the layer below does not say.
+const HINTS: [(ErrorCode, &str); 7] = [
+    (
+        ErrorCode::SiteUnknown,
+        "tvtctl sites list shows every site, tvtctl sites add adds one",
+    ),
+    (
+        ErrorCode::JobUnknown,
+        "tvtctl jobs list shows the newest jobs",
+    ),
+    (
+        ErrorCode::DeviceUnknown,
+        "tvtctl inventory list shows every device",
+    ),
+    (
+        ErrorCode::JobNoTargets,
+        "tvtctl inventory list shows what the same options select",
+    ),
+    (
+        ErrorCode::CoordinatorTimeout,
+        "try again; the coordinator's log says what it is busy with",
+    ),
+    (
+        ErrorCode::MessageInvalid,
+        "use the same version of tvtctl and the coordinator",
+    ),
+    (
+        ErrorCode::MessageVersion,
+        "use the same version of tvtctl and the coordinator",
+    ),
+];
+
+/// What to try next: what the layer below says, else what this program knows.
+fn hint(code: ErrorCode, below: Option<&str>, settings: &ServerSettings) -> String {
+    let own = HINTS
+        .iter()
+        .find(|(known, _)| *known == code)
+        .map_or("", |(_, hint)| *hint);
+    let hint = below.unwrap_or(own).to_owned();
+    let about_server = matches!(
+        code,
+        ErrorCode::BusUnreachable | ErrorCode::BusDenied | ErrorCode::CoordinatorAbsent
+    );
+    if about_server && settings.urls.origin == Origin::Default {
+        format!("{hint}; --server or TVT_NATS_URL names another server")
+    } else if about_server {
+        format!(
+            "{hint}; the server's address is from {}",
+            settings.urls.origin
+        )
+    } else {
+        hint
+    }
+}

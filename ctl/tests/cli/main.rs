@@ -1,0 +1,11 @@
+//! The command line, called as a function: what it prints and how it ends.
+
+#![cfg(test)]
+
+mod config;
+mod decode;
+mod diff;
+mod errors;
+mod help;
+mod local;
+mod sandbox;
