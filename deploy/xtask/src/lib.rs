@@ -1,0 +1,3 @@
+//! What the developer commands and the test harness share.
+
+pub mod nats_server;

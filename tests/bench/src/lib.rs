@@ -1,0 +1,16 @@
+//! Benches of tvtfleet. Speed and memory are shown as ratios to a baseline of the same run, never as
+//! limits that a slow machine could miss. `README.md` says how to run them.
+
+pub mod apply;
+pub mod diff;
+pub mod figures;
+pub mod idle;
+pub mod measure;
+pub mod process;
+pub mod programs;
+pub mod pytvt;
+pub mod results;
+pub mod scan;
+pub mod service;
+pub mod simulator;
+pub mod workbooks;

@@ -1,0 +1,95 @@
+//! The programs that are measured, built as this one is.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// A folder with built programs.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    folder: PathBuf,
+}
+
+impl Programs {
+    /// Builds the programs of these packages with the profile that this program was built with.
+    ///
+    /// # Errors
+    ///
+    /// cargo cannot be run, or fails.
+    pub fn build(packages: &[&str]) -> Result<Self> {
+        let own = own()?;
+        let folder = own.parent().context("this program lies nowhere")?;
+        let target = folder.parent().context("the target folder is unknown")?;
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build
+            .args(["build", "--quiet", "--bins", "--target-dir"])
+            .arg(target)
+            .current_dir(root());
+        if is_release(folder) {
+            build.arg("--release");
+        }
+        for package in packages {
+            build.args(["--package", package]);
+        }
+        let status = build
+            .stdin(Stdio::null())
+            .status()
+            .context("cannot run cargo")?;
+        if !status.success() {
+            bail!("{} cannot be built ({status})", packages.join(", "));
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+        })
+    }
+
+    /// The path of a program.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// The path of this program.
+///
+/// # Errors
+///
+/// The system does not say.
+pub fn own() -> Result<PathBuf> {
+    std::env::current_exe().context("this program cannot find itself")
+}
+
+/// Whether the figures are worth something: those of a build without optimisation are not.
+///
+/// # Errors
+///
+/// The system does not say where this program lies.
+pub fn optimised() -> Result<bool> {
+    Ok(own()?.parent().is_some_and(is_release))
+}
+
+fn is_release(folder: &Path) -> bool {
+    folder.ends_with("release")
+}
+
+/// The folder of the tools that are fetched when needed.
+///
+/// # Errors
+///
+/// The system does not say where this program lies.
+pub fn tools() -> Result<PathBuf> {
+    let own = own()?;
+    let target = own.parent().and_then(Path::parent);
+    Ok(target
+        .context("the target folder is unknown")?
+        .join("tools"))
+}
+
+/// The checkout's top folder.
+#[must_use]
+pub fn root() -> &'static Path {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.ancestors().nth(2).unwrap_or(own)
+}

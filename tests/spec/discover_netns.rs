@@ -1,0 +1,503 @@
+//! Discovery on networks that the tests make: namespaces joined by virtual cables, with simulated
+//! recorders at one end and `tvtctl local discover` at the other.
+//!
+//! Needs root and the `ip` command. Without them each test says so and does nothing.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tvtfleet_tests::program::workspace_binary;
+
+/// Namespaces of one test; removed when dropped.
+struct Lab {
+    prefix: String,
+    folder: TempDir,
+    simulators: Vec<Child>,
+    namespaces: Vec<String>,
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+impl Lab {
+    /// Makes a lab; `None` where namespaces cannot be made.
+    fn new(test: &str) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped {test}: network namespaces need root");
+            return None;
+        }
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mut lab = Self {
+            prefix: format!("tvtd{}x{number}", std::process::id()),
+            folder: TempDir::new().unwrap(),
+            simulators: Vec::new(),
+            namespaces: Vec::new(),
+        };
+        match Command::new("ip")
+            .args(["netns", "add", &lab.name("agent")])
+            .output()
+        {
+            Ok(output) if output.status.success() => {}
+            failed => {
+                println!("skipped {test}: `ip netns add` does not work: {failed:?}");
+                return None;
+            }
+        }
+        lab.namespaces.push("agent".to_owned());
+        lab.inside("agent", "ip link set lo up");
+        Some(lab)
+    }
+
+    fn name(&self, namespace: &str) -> String {
+        format!("{}-{namespace}", self.prefix)
+    }
+
+    /// Adds a namespace and a cable from the agent's to it: `cable` names both ends' addresses.
+    fn cable(&mut self, namespace: &str, device: &str, near: &str, far: &str) {
+        let (full, agent) = (self.name(namespace), self.name("agent"));
+        if !self.namespaces.iter().any(|known| known == namespace) {
+            ip(&format!("netns add {full}"));
+            self.namespaces.push(namespace.to_owned());
+            self.inside(namespace, "ip link set lo up");
+        }
+        ip(&format!(
+            "link add {device} netns {agent} type veth peer name {device} netns {full}"
+        ));
+        for (namespace, address) in [("agent", near), (namespace, far)] {
+            self.inside(namespace, &format!("ip addr add {address} dev {device}"));
+            self.inside(namespace, &format!("ip link set {device} up"));
+        }
+    }
+
+    /// Gives a namespace more addresses, which answer like hosts of their own.
+    fn hosts(&self, namespace: &str, device: &str, addresses: impl IntoIterator<Item = String>) {
+        let batch: String = addresses
+            .into_iter()
+            .map(|address| format!("addr add {address} dev {device}\n"))
+            .collect();
+        let mut child = Command::new("ip")
+            .args(["netns", "exec", &self.name(namespace), "ip", "-batch", "-"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(batch.as_bytes())
+            .unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+
+    fn inside(&self, namespace: &str, command: &str) {
+        ip(&format!("netns exec {} {command}", self.name(namespace)));
+    }
+
+    /// Starts recorders; when this returns, they answer.
+    fn simulate(&mut self, namespace: &str, devices: &[Value]) {
+        let path = self
+            .folder
+            .path()
+            .join(format!("fleet{}.json", self.simulators.len()));
+        std::fs::write(&path, Value::from(devices).to_string()).unwrap();
+        let mut child = Command::new("ip")
+            .args(["netns", "exec", &self.name(namespace)])
+            .arg(workspace_binary("tvt-sim"))
+            .arg("serve")
+            .arg(&path)
+            .arg("--exit-on-stdin-eof")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert!(line.contains("\"ready\""), "the simulator says {line:?}");
+        self.simulators.push(child);
+    }
+
+    fn start(&self, arguments: &str) -> Child {
+        Command::new("ip")
+            .args(["netns", "exec", &self.name("agent")])
+            .arg(workspace_binary("tvtctl"))
+            .args(["local", "discover", "--json"])
+            .args(["--record", self.record().to_str().unwrap()])
+            .args(arguments.split_whitespace())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    fn record(&self) -> std::path::PathBuf {
+        self.folder.path().join("record.json")
+    }
+
+    /// Runs a discovery to its end.
+    fn discover(&self, arguments: &str) -> Found {
+        let began = Instant::now();
+        let output = self.start(arguments).wait_with_output().unwrap();
+        Found::new(output, &self.record(), began.elapsed())
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for simulator in &mut self.simulators {
+            let _ = simulator.kill();
+            let _ = simulator.wait();
+        }
+        for namespace in &self.namespaces {
+            let _ = Command::new("ip")
+                .args(["netns", "del", &self.name(namespace)])
+                .status();
+        }
+    }
+}
+
+/// What a discovery said.
+struct Found {
+    devices: Vec<Value>,
+    record: Value,
+    stderr: String,
+    status: Option<i32>,
+    took: Duration,
+}
+
+impl Found {
+    fn new(output: Output, record: &Path, took: Duration) -> Self {
+        let devices = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let record = std::fs::read(record).ok();
+        Self {
+            devices,
+            record: record
+                .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+                .unwrap_or_default(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            status: output.status.code(),
+            took,
+        }
+    }
+
+    fn all(&self, key: &str) -> Vec<String> {
+        let mut values: Vec<String> = self
+            .devices
+            .iter()
+            .map(|device| device[key].as_str().unwrap_or_default().to_owned())
+            .collect();
+        values.sort();
+        values
+    }
+
+    fn by_mac(&self, mac: &str) -> &Value {
+        self.devices
+            .iter()
+            .find(|device| device["mac"] == mac)
+            .unwrap_or_else(|| {
+                panic!(
+                    "{mac} was not found: {:?}\n{}",
+                    self.all("mac"),
+                    self.stderr
+                )
+            })
+    }
+}
+
+fn ip(arguments: &str) {
+    let output = Command::new("ip")
+        .args(arguments.split_whitespace())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ip {arguments}: {text}");
+}
+
+fn mac(last: u8) -> String {
+    format!("58:5B:69:00:00:{last:02X}")
+}
+
+/// A recorder that listens on `port`; further keys come from `more`.
+fn recorder(address: &str, last: u8, port: u16, more: Value) -> Value {
+    let mut device =
+        json!({"ip": address, "mac": mac(last), "port": port, "name": format!("d{last}")});
+    device
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    device
+}
+
+#[test]
+fn every_recorder_behind_a_router_is_found_and_nothing_else() {
+    let Some(mut lab) = Lab::new("a routed network") else {
+        return;
+    };
+    lab.cable("site", "wan", "10.99.0.1/24", "10.99.0.2/24");
+    lab.inside("agent", "ip route add 10.50.0.0/16 via 10.99.0.2");
+    // Dark addresses swallow packets, as behind a real router with nobody there.
+    lab.inside("site", "ip route add blackhole 10.50.0.0/16");
+    lab.hosts(
+        "site",
+        "wan",
+        (1..=18).map(|n| format!("10.50.0.{}/32", n * 13)),
+    );
+    let at = |n: u8| format!("10.50.0.{}", u32::from(n) * 13);
+    let mut devices = Vec::new();
+    for n in 1..=8 {
+        let form = if n % 2 == 0 { "xml" } else { "http" };
+        let search = json!({"model": "TD-3316", "form": form, "delay_ms": u64::from(n) * 300});
+        devices.push(recorder(
+            &at(n),
+            n,
+            6036,
+            json!({"search": search, "search_only": n == 3}),
+        ));
+    }
+    for n in 9..=11 {
+        devices.push(recorder(&at(n), n, 6036, json!({})));
+    }
+    for n in 12..=14 {
+        devices.push(recorder(&at(n), n, 9008, json!({})));
+    }
+    // Hosts that are none: one answers as an ordinary UPnP device, one resets, one is silent. The
+    // last three refuse everything.
+    let upnp = json!({"search": {"form": "upnp"}, "search_only": true});
+    devices.push(recorder(&at(15), 15, 6036, upnp));
+    devices.push(recorder(&at(16), 16, 6036, json!({"kind": "close"})));
+    devices.push(recorder(&at(17), 17, 6036, json!({"kind": "silent"})));
+    lab.simulate("site", &devices);
+
+    let found = lab.discover("--subnet 10.50.0.0/24 --scanner-json found.json");
+    assert_eq!(found.status, Some(0), "{}", found.stderr);
+    assert_eq!(
+        found.all("mac"),
+        (1..=14).map(mac).collect::<Vec<_>>(),
+        "{}",
+        found.stderr
+    );
+    assert!(found.took < Duration::from_secs(10), "{:?}", found.took);
+    let record = &found.record;
+    let count = |key: &str| record[key].as_u64().unwrap();
+    assert!(count("peak_rate") <= 300, "{record}");
+    assert!(
+        count("unicast") <= 2 * 254 && count("connects") <= 2 * 18,
+        "{record}"
+    );
+    assert_eq!(
+        (count("overruns"), count("send_errors")),
+        (0, 0),
+        "{record}"
+    );
+    // The port that answered is the port to scan.
+    let saved = std::fs::read(lab.folder.path().join("found.json")).unwrap();
+    let saved: Vec<Value> = serde_json::from_slice(&saved).unwrap();
+    let port = |last| {
+        saved
+            .iter()
+            .find(|entry| entry["mac"] == mac(last))
+            .unwrap()["port"]
+            .clone()
+    };
+    assert_eq!((port(9), port(12)), (6036.into(), 9008.into()));
+    assert_eq!(found.by_mac(&mac(12))["_probe"], "tcp");
+    assert_eq!(found.by_mac(&mac(2))["_probe"], "unicast");
+}
+
+#[test]
+fn multicast_finds_what_a_lan_can_show_once_each() {
+    let Some(mut lab) = Lab::new("a LAN with multicast") else {
+        return;
+    };
+    // Two cables into the same site: every recorder can be seen on both.
+    lab.cable("site", "lan0", "10.60.0.1/24", "10.60.0.2/24");
+    lab.cable("site", "lan1", "10.61.0.1/24", "10.61.0.2/24");
+    lab.hosts("site", "lan0", (10..20).map(|n| format!("10.60.0.{n}/24")));
+    lab.hosts("site", "lan1", (10..20).map(|n| format!("10.61.0.{n}/24")));
+    let search = |more: Value| {
+        let mut search = json!({"model": "TD-3316"});
+        search
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({"search": search})
+    };
+    lab.simulate(
+        "site",
+        &[
+            recorder("10.60.0.10", 1, 6036, search(json!({"mhed": false}))),
+            recorder("10.61.0.10", 1, 6036, search(json!({"mhed": false}))),
+            recorder("10.60.0.11", 2, 6036, search(json!({"form": "none"}))),
+            // Its address is one of another network: only the vendor's search shows it.
+            recorder(
+                "10.60.0.12",
+                3,
+                6036,
+                search(json!({"form": "none", "ip": "192.168.77.5"})),
+            ),
+            recorder("10.60.0.13", 4, 6036, json!({})),
+            recorder("10.61.0.14", 5, 9008, json!({})),
+        ],
+    );
+    let found = lab.discover("");
+    assert_eq!(found.status, Some(0), "{}", found.stderr);
+    assert_eq!(
+        found.all("mac"),
+        (1..=5).map(mac).collect::<Vec<_>>(),
+        "{}",
+        found.stderr
+    );
+    let twice = found.by_mac(&mac(1));
+    assert_eq!(twice["addresses"], json!(["10.60.0.10", "10.61.0.10"]));
+    assert_eq!(twice["interfaces"], json!(["lan0", "lan1"]));
+    assert_eq!(found.by_mac(&mac(2))["seen_by"], json!(["mhed"]));
+    let stray = found.by_mac(&mac(3));
+    assert_eq!(
+        (&stray["ip"], &stray["address_mismatch"]),
+        (&"192.168.77.5".into(), &true.into())
+    );
+    assert_eq!(stray["source_addr"], "10.60.0.12");
+    assert_eq!(found.by_mac(&mac(4))["seen_by"], json!(["tcp"]));
+}
+
+#[test]
+fn announcements_are_heard_and_a_flood_is_bounded() {
+    let Some(mut lab) = Lab::new("announcements") else {
+        return;
+    };
+    lab.cable("site", "lan0", "10.62.0.1/24", "10.62.0.2/24");
+    lab.hosts("site", "lan0", (10..12).map(|n| format!("10.62.0.{n}/24")));
+    lab.simulate(
+        "site",
+        &[
+            recorder(
+                "10.62.0.10",
+                1,
+                6036,
+                json!({"search": {"announce_ms": 200}}),
+            ),
+            recorder(
+                "10.62.0.11",
+                2,
+                6036,
+                json!({"search": {"flood": 10000, "form": "none"}}),
+            ),
+        ],
+    );
+    let passive = lab.discover("--methods announcements,neighbours --timeout 1");
+    assert_eq!(passive.all("mac"), [mac(1)], "{}", passive.stderr);
+    assert_eq!(passive.by_mac(&mac(1))["seen_by"], json!(["announcements"]));
+    assert_eq!(passive.record["multicast"], 0);
+
+    let flooded = lab.discover("--methods mhed");
+    assert!(flooded.devices.len() <= 17, "{}", flooded.devices.len());
+    assert!(flooded.all("mac").contains(&mac(1)), "{}", flooded.stderr);
+    assert!(
+        flooded.record["dropped_answers"].as_u64().unwrap() > 1_000,
+        "{}",
+        flooded.record
+    );
+}
+
+#[test]
+fn two_sites_may_have_the_same_addresses() {
+    let labs: Option<Vec<Lab>> = [1_u8, 2]
+        .into_iter()
+        .map(|site| {
+            let mut lab = Lab::new("overlapping sites")?;
+            lab.cable("site", "lan0", "192.168.1.1/24", "192.168.1.2/24");
+            lab.hosts("site", "lan0", ["192.168.1.50/24".to_owned()]);
+            lab.simulate(
+                "site",
+                &[recorder("192.168.1.50", site, 6036, json!({"search": {}}))],
+            );
+            Some(lab)
+        })
+        .collect();
+    let Some(labs) = labs else { return };
+    let running: Vec<Child> = labs
+        .iter()
+        .map(|lab| lab.start("--subnet 192.168.1.0/24"))
+        .collect();
+    for ((lab, child), site) in labs.iter().zip(running).zip([1_u8, 2]) {
+        let found = Found::new(
+            child.wait_with_output().unwrap(),
+            &lab.record(),
+            Duration::ZERO,
+        );
+        assert_eq!(found.all("mac"), [mac(site)], "{}", found.stderr);
+    }
+}
+
+#[test]
+fn a_large_flat_network_does_not_overflow_the_neighbour_table() {
+    let Some(mut lab) = Lab::new("a flat network") else {
+        return;
+    };
+    lab.cable("site", "lan0", "10.64.0.1/20", "10.64.15.254/20");
+    lab.hosts("site", "lan0", (0..12).map(|n| format!("10.64.{n}.77/20")));
+    let devices: Vec<Value> = (0..12_u8)
+        .map(|n| {
+            recorder(
+                &format!("10.64.{n}.77"),
+                n + 1,
+                6036,
+                json!({"search": {"mhed": false}}),
+            )
+        })
+        .collect();
+    lab.simulate("site", &devices);
+    // Ten times the pace that the table bears.
+    let found = lab.discover("--subnet 10.64.0.0/20 --rate 2000 --methods sweep,tcp,neighbours");
+    assert_eq!(
+        found.all("mac"),
+        (1..=12).map(mac).collect::<Vec<_>>(),
+        "{}",
+        found.stderr
+    );
+    println!("{:?}: {}", found.took, found.record);
+}
+
+#[test]
+fn what_cannot_be_done_is_said_at_once() {
+    let Some(lab) = Lab::new("errors") else {
+        return;
+    };
+    for (arguments, code, status) in [
+        ("", "discovery.no_interface", 3),
+        ("--interface eth7", "discovery.no_interface", 3),
+        ("--bind 10.1.2.3", "discovery.bind_failed", 3),
+        ("--subnet 10.0.0.0/8", "discovery.consent_needed", 2),
+        ("--subnet 8.8.8.0/24", "discovery.consent_needed", 2),
+        (
+            "--subnet 10.0.0.0/30 --exclude 10.0.0.0/8",
+            "usage.invalid",
+            2,
+        ),
+    ] {
+        let found = lab.discover(arguments);
+        assert_eq!(found.status, Some(status), "{arguments}: {}", found.stderr);
+        assert!(
+            found.stderr.contains(&format!("code: {code}")),
+            "{arguments}: {}",
+            found.stderr
+        );
+        assert!(found.took < Duration::from_secs(2));
+    }
+    // No way to the network: a note, and no device.
+    let found = lab.discover("--subnet 10.1.0.0/28 --subnet 10.1.0.8/29");
+    assert_eq!(found.status, Some(0), "{}", found.stderr);
+    assert!(found.devices.is_empty());
+    assert!(
+        found.stderr.contains("14 probes could not be sent"),
+        "{}",
+        found.stderr
+    );
+}

@@ -1,0 +1,48 @@
+//! The specification: one module per behaviour, one binary.
+
+// Everything here is test code, also what stands outside of test functions: lints go by this.
+#![cfg(test)]
+
+mod architecture;
+mod bus_connect;
+mod bus_out;
+mod bus_rpc;
+mod bus_streams;
+mod bus_want;
+mod decode;
+mod device_probe;
+mod discover_netns;
+mod fleet_scan;
+mod fleet_trace;
+mod fuzz_corpus;
+mod local_scan;
+mod nothing_lost;
+mod telemetry;
+mod tshark;
+mod vectors;
+
+/// A file that is not listed above would never run, and nobody would notice.
+#[test]
+fn every_file_of_the_specification_is_part_of_it() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("spec");
+    let listed: Vec<&str> = include_str!("main.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'))
+        .collect();
+    let mut files: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .filter_map(|entry| {
+            Some(
+                entry
+                    .unwrap()
+                    .file_name()
+                    .to_str()?
+                    .strip_suffix(".rs")?
+                    .to_owned(),
+            )
+        })
+        .filter(|name| name != "main")
+        .collect();
+    files.sort();
+    assert_eq!(listed, files);
+}

@@ -1,0 +1,312 @@
+//! A whole fleet: simulated recorders, a NATS server, and coordinator, agents and `tvtctl` as the
+//! programs that are shipped.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tvt_sim::{FleetSpec, Options, Simulator};
+
+use crate::nats::NatsServer;
+use crate::program::{Program, Running};
+use crate::wait::eventually;
+
+/// The password of generated recorders: test data of the simulator.
+const PASSWORD: &str = "Fleet-2026";
+/// How long one `tvtctl` command of a test may take.
+const COMMAND_LIMIT: Duration = Duration::from_secs(90);
+
+/// The customer and name of each site, in the order in which the simulator deals out recorders.
+pub const SITES: [&str; 3] = ["acme/north", "acme/south", "globex/harbour"];
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    /// The exit code.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Said {
+    /// Standard output as JSON.
+    ///
+    /// # Panics
+    ///
+    /// It is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {}\n{}", self.stdout, self.stderr))
+    }
+
+    /// Checks the exit code and hands the value on.
+    ///
+    /// # Panics
+    ///
+    /// Another one.
+    #[must_use]
+    pub fn ended(self, code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// A running fleet. Everything ends when this value is dropped.
+pub struct TestFleet {
+    /// The recorders.
+    pub simulator: Simulator,
+    /// The server.
+    pub nats: NatsServer,
+    agents: BTreeMap<&'static str, Running>,
+    coordinator: Option<Running>,
+    inventories: Vec<PathBuf>,
+    environment: Vec<(String, String)>,
+    folder: TempDir,
+}
+
+impl TestFleet {
+    /// Starts recorders, NATS, the coordinator and an agent for each site, and brings the inventory in.
+    ///
+    /// # Panics
+    ///
+    /// Something does not start.
+    pub async fn start(spec: &FleetSpec, latency: Duration) -> Self {
+        let mut fleet = Self::empty(spec, latency).await;
+        fleet.start_coordinator();
+        fleet.know_sites().await;
+        for site in fleet.sites() {
+            fleet.start_agent(site);
+        }
+        fleet.until_online(fleet.sites().len()).await;
+        fleet
+    }
+
+    /// Starts recorders and NATS only.
+    ///
+    /// # Panics
+    ///
+    /// One of them does not start.
+    pub async fn empty(spec: &FleetSpec, latency: Duration) -> Self {
+        assert!(spec.sites <= SITES.len(), "more sites than names");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let recorders = spec.generate().expect("a fleet");
+        let simulator = Simulator::start(
+            recorders,
+            Options {
+                latency,
+                seed: spec.seed,
+            },
+        )
+        .expect("recorders");
+        let inventories =
+            tvt_sim::save_inventories(&folder.path().join("inventories"), &simulator.inventory())
+                .expect("inventories");
+        let credentials = folder.path().join("credentials.toml");
+        let text = format!(
+            "default = \"recorders\"\n\n[credentials.recorders]\nusername = \"admin\"\npassword = \"{PASSWORD}\"\n"
+        );
+        fs::write(&credentials, text).expect("a credentials file");
+        fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).expect("its mode");
+        let inventories = inventories.into_iter().skip(1).collect();
+        Self {
+            simulator,
+            nats: NatsServer::start().await,
+            agents: BTreeMap::new(),
+            coordinator: None,
+            inventories,
+            environment: Vec::new(),
+            folder,
+        }
+    }
+
+    /// The folder of this fleet's files; also the working directory of its programs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The sites in use.
+    #[must_use]
+    pub fn sites(&self) -> Vec<&'static str> {
+        SITES.iter().copied().take(self.inventories.len()).collect()
+    }
+
+    /// The inventory file of a site.
+    #[must_use]
+    pub fn inventory(&self, site: &str) -> &Path {
+        let position = SITES
+            .iter()
+            .position(|name| *name == site)
+            .expect("a site of the fleet");
+        &self.inventories[position]
+    }
+
+    /// Sets a variable for every program started from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn program(&self, name: &str) -> Program {
+        let program = Program::new(name, self.folder());
+        self.environment
+            .iter()
+            .fold(program, |program, (name, value)| program.env(name, value))
+    }
+
+    /// Starts the coordinator on its database, which lasts.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    pub fn start_coordinator(&mut self) {
+        let config = self.folder().join("coordinator.toml");
+        let text = format!(
+            "data_dir = {:?}\n[nats]\nurls = [{:?}]\ninsecure_dev = true\n",
+            self.folder().join("coordinator"),
+            self.nats.url(),
+        );
+        fs::write(&config, text).expect("a configuration");
+        let program = self.program("tvt-coordinator");
+        self.coordinator = Some(program.args(["run", "--config"]).args([&config]).spawn());
+    }
+
+    /// Kills the coordinator without a word.
+    pub fn kill_coordinator(&mut self) {
+        self.coordinator = None;
+    }
+
+    /// Starts the agent of a site on its spool, which lasts.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    pub fn start_agent(&mut self, site: &'static str) {
+        let (tenant, name) = site.split_once('/').expect("TENANT/SITE");
+        let config = self.folder().join(format!("agent-{tenant}-{name}.toml"));
+        let text = format!(
+            "tenant = {tenant:?}\nsite = {name:?}\ndata_dir = {:?}\ncredentials_file = {:?}\n\
+             [nats]\nurls = [{:?}]\ninsecure_dev = true\n",
+            self.folder().join(format!("agent-{tenant}-{name}")),
+            self.folder().join("credentials.toml"),
+            self.nats.url(),
+        );
+        fs::write(&config, text).expect("a configuration");
+        let program = self.program("tvt-agent");
+        self.agents.insert(
+            site,
+            program.args(["run", "--config"]).args([&config]).spawn(),
+        );
+    }
+
+    /// Kills the agent of a site without a word.
+    pub fn kill_agent(&mut self, site: &str) {
+        self.agents.remove(site);
+    }
+
+    /// What an agent has written to its log so far.
+    #[must_use]
+    pub fn agent_log(&self, site: &str) -> Vec<String> {
+        self.agents
+            .get(site)
+            .map(|agent| agent.stderr.all())
+            .unwrap_or_default()
+    }
+
+    /// What the coordinator has written to its log so far.
+    #[must_use]
+    pub fn coordinator_log(&self) -> Vec<String> {
+        self.coordinator
+            .as_ref()
+            .map(|running| running.stderr.all())
+            .unwrap_or_default()
+    }
+
+    /// A `tvtctl` command line bound to this fleet, ready to run or to spawn.
+    #[must_use]
+    pub fn tvtctl(&self, arguments: &[&str]) -> Program {
+        self.program("tvtctl")
+            .env("TVT_NATS_URL", self.nats.url())
+            .args(arguments)
+    }
+
+    /// Runs `tvtctl` to its end.
+    ///
+    /// # Panics
+    ///
+    /// It takes longer than a test may.
+    pub async fn ctl(&self, arguments: &[&str]) -> Said {
+        self.tvtctl(arguments).run(COMMAND_LIMIT).await.into()
+    }
+
+    /// Waits until the coordinator can be reached.
+    ///
+    /// # Panics
+    ///
+    /// It cannot.
+    pub async fn until_answering(&self) {
+        eventually("the coordinator answers", || async {
+            (self.ctl(&["sites", "list"]).await.code == Some(0)).then_some(())
+        })
+        .await;
+    }
+
+    /// Adds the sites and imports their inventories.
+    ///
+    /// # Panics
+    ///
+    /// The coordinator refuses.
+    pub async fn know_sites(&self) {
+        self.until_answering().await;
+        for site in self.sites() {
+            let path = self.inventory(site).to_string_lossy().into_owned();
+            let _ = self.ctl(&["sites", "add", site]).await.ended(0);
+            let _ = self
+                .ctl(&["inventory", "import", &path, "--site", site])
+                .await
+                .ended(0);
+        }
+    }
+
+    /// Waits until this many agents are online.
+    ///
+    /// # Panics
+    ///
+    /// They do not come.
+    pub async fn until_online(&self, count: usize) {
+        eventually("the agents are online", || async {
+            let agents = self.ctl(&["agents", "list", "--format", "json"]).await;
+            let agents: Value = serde_json::from_str(&agents.stdout).unwrap_or_default();
+            let agents = agents["agents"].as_array().cloned().unwrap_or_default();
+            let online = agents
+                .iter()
+                .filter(|agent| agent["online"] == Value::Bool(true))
+                .count();
+            (online == count).then_some(())
+        })
+        .await;
+    }
+}
