@@ -3,9 +3,16 @@
 use std::error::Error;
 use std::path::Path;
 
-const FILES: [&str; 5] = ["device", "job", "site", "api", "rpc"];
+const FILES: [&str; 7] = [
+    "device",
+    "job",
+    "site",
+    "api",
+    "rpc",
+    "discovery",
+    "history",
+];
 
-#[expect(clippy::print_stdout, reason = "cargo reads a build script's output")]
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new("wire");
     let files: Vec<_> = FILES

@@ -34,23 +34,21 @@
 //! allow_empty_password = false
 //! ```
 
-use std::collections::BTreeSet;
+mod file;
+
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ipnet::IpNet;
-use serde::Deserialize;
 use tvtfleet_bus::ConnectOptions;
-use tvtfleet_proto::device::tvt::{KeySource, Limits, TunnelMode};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::HEARTBEAT_INTERVAL;
 use tvtfleet_proto::model::id::SiteId;
 use tvtfleet_proto::model::job::MAX_PARALLEL;
 
 use crate::device::ProtocolSettings;
-use crate::policy::{Consent, Policy};
+use crate::policy::Policy;
 use crate::retry::RetrySettings;
 use crate::spool::SpoolSettings;
 
@@ -58,8 +56,6 @@ use crate::spool::SpoolSettings;
 const FILE_MAX: u64 = 1024 * 1024;
 /// How many devices all jobs of a site ask at a time where the file says nothing.
 const DEFAULT_PARALLEL: usize = 64;
-/// The smallest spool: two segments.
-const SPOOL_MIN_MB: u64 = 16;
 /// The most further tries of a device.
 const RETRIES_MAX: u32 = 10;
 
@@ -213,7 +209,7 @@ impl AgentConfig {
         file.take(FILE_MAX)
             .read_to_string(&mut text)
             .map_err(unreadable)?;
-        let file: File = toml::from_str(&text).map_err(|error| {
+        let file: file::File = toml::from_str(&text).map_err(|error| {
             let before = text
                 .get(..error.span().map_or(0, |span| span.start))
                 .unwrap_or_default();
@@ -317,222 +313,6 @@ fn is_loopback(url: &str) -> bool {
         None => host.rsplit_once(':').map_or(host, |(host, _)| host),
     };
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    tenant: Option<String>,
-    site: Option<String>,
-    data_dir: Option<PathBuf>,
-    credentials_file: Option<PathBuf>,
-    #[serde(default)]
-    nats: NatsSection,
-    #[serde(default)]
-    limits: LimitsSection,
-    #[serde(default)]
-    policy: PolicySection,
-    #[serde(default)]
-    protocol: ProtocolSection,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NatsSection {
-    urls: Option<Vec<String>>,
-    credentials_file: Option<PathBuf>,
-    ca_file: Option<PathBuf>,
-    insecure_dev: Option<bool>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LimitsSection {
-    parallel: Option<usize>,
-    retries: Option<u32>,
-    spool_max_mb: Option<u64>,
-    heartbeat_ms: Option<u64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PolicySection {
-    networks: Option<Vec<String>>,
-    asks: Option<Vec<String>>,
-    login: Option<Consent>,
-    plaintext_login: Option<Consent>,
-    xor_login: Option<Consent>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProtocolSection {
-    resolve_ms: Option<u64>,
-    connect_ms: Option<u64>,
-    greeting_ms: Option<u64>,
-    login_ms: Option<u64>,
-    request_ms: Option<u64>,
-    tunnel: Option<TunnelWord>,
-    xor_key: Option<KeyWord>,
-    allow_empty_password: Option<bool>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum TunnelWord {
-    Auto,
-    Always,
-    Never,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum KeyWord {
-    LoginBytes,
-    EncryptParam,
-}
-
-impl File {
-    fn with(self, variable: impl Fn(&str) -> Option<String>) -> Result<AgentConfig, ConfigError> {
-        let file_of =
-            |name, setting: Option<PathBuf>| variable(name).map(PathBuf::from).or(setting);
-        let needed = |setting| move || ConfigError::invalid(setting, "missing");
-        let tenant = variable(TENANT_VARIABLE)
-            .or(self.tenant)
-            .ok_or_else(needed("tenant"))?;
-        let site = variable(SITE_VARIABLE)
-            .or(self.site)
-            .ok_or_else(needed("site"))?;
-        let tenant = tenant
-            .parse()
-            .map_err(|error| ConfigError::invalid("tenant", error))?;
-        let site = site
-            .parse()
-            .map_err(|error| ConfigError::invalid("site", error))?;
-        let data_dir = file_of(DATA_DIR_VARIABLE, self.data_dir).ok_or_else(needed("data_dir"))?;
-        let urls = match variable(NATS_URL_VARIABLE) {
-            Some(urls) => urls.split(',').map(|url| url.trim().to_owned()).collect(),
-            None => self.nats.urls.unwrap_or_default(),
-        };
-        let insecure_dev = match variable(INSECURE_DEV_VARIABLE).as_deref() {
-            None => self.nats.insecure_dev.unwrap_or(false),
-            Some("true" | "1") => true,
-            Some("false" | "0") => false,
-            Some(_) => {
-                return Err(ConfigError::invalid(
-                    INSECURE_DEV_VARIABLE,
-                    "must be true or false",
-                ));
-            }
-        };
-        let nats = NatsConfig {
-            urls,
-            credentials_file: file_of(NATS_CREDENTIALS_VARIABLE, self.nats.credentials_file),
-            ca_file: file_of(NATS_CA_VARIABLE, self.nats.ca_file),
-            insecure_dev,
-        };
-        let base = AgentConfig::new(SiteId::new(tenant, site), data_dir, String::new());
-        Ok(AgentConfig {
-            credentials_file: file_of(CREDENTIALS_VARIABLE, self.credentials_file),
-            guarded_folder: variable(SYSTEMD_CREDENTIALS_VARIABLE).map(PathBuf::from),
-            nats,
-            parallel: self.limits.parallel.unwrap_or(base.parallel),
-            retry: RetrySettings {
-                retries: self.limits.retries.unwrap_or(base.retry.retries),
-                ..base.retry
-            },
-            spool: self.limits.spool(base.spool)?,
-            heartbeat: self
-                .limits
-                .heartbeat_ms
-                .map_or(base.heartbeat, Duration::from_millis),
-            policy: self.policy.read(base.policy)?,
-            protocol: self.protocol.read(base.protocol),
-            ..base
-        })
-    }
-}
-
-impl LimitsSection {
-    fn spool(&self, base: SpoolSettings) -> Result<SpoolSettings, ConfigError> {
-        match self.spool_max_mb {
-            None => Ok(base),
-            Some(mb) if mb < SPOOL_MIN_MB => {
-                let reason = format!("must be at least {SPOOL_MIN_MB}");
-                Err(ConfigError::invalid("limits.spool_max_mb", reason))
-            }
-            Some(mb) => Ok(SpoolSettings {
-                max_bytes: mb.saturating_mul(1024 * 1024),
-                ..base
-            }),
-        }
-    }
-}
-
-impl PolicySection {
-    fn read(self, base: Policy) -> Result<Policy, ConfigError> {
-        let networks = self.networks.unwrap_or_default();
-        let networks: Result<Vec<IpNet>, _> = networks.iter().map(|text| network(text)).collect();
-        let asks: BTreeSet<_> = match self.asks {
-            None => base.asks,
-            Some(asks) => asks
-                .iter()
-                .map(|ask| {
-                    ask.parse()
-                        .map_err(|error| ConfigError::invalid("policy.asks", error))
-                })
-                .collect::<Result<_, _>>()?,
-        };
-        Ok(Policy {
-            networks: networks?,
-            asks,
-            login: self.login.unwrap_or(base.login),
-            plaintext_login: self.plaintext_login.unwrap_or(base.plaintext_login),
-            xor_login: self.xor_login.unwrap_or(base.xor_login),
-        })
-    }
-}
-
-/// A network, or a single address.
-fn network(text: &str) -> Result<IpNet, ConfigError> {
-    let single = text.parse::<IpAddr>().map(IpNet::from);
-    single.or_else(|_| text.parse()).map_err(|_| {
-        ConfigError::invalid(
-            "policy.networks",
-            format!("{text:?} is no network, write 10.0.0.0/8"),
-        )
-    })
-}
-
-impl ProtocolSection {
-    fn read(self, base: ProtocolSettings) -> ProtocolSettings {
-        let span = |ms: Option<u64>, base| ms.map_or(base, Duration::from_millis);
-        let limits = Limits {
-            init: span(self.greeting_ms, base.limits.init),
-            login: span(self.login_ms, base.limits.login),
-            tunnel_reply: span(self.request_ms, base.limits.tunnel_reply),
-            ..base.limits
-        };
-        ProtocolSettings {
-            resolve: span(self.resolve_ms, base.resolve),
-            connect: span(self.connect_ms, base.connect),
-            limits,
-            tunnel: match self.tunnel {
-                None => base.tunnel,
-                Some(TunnelWord::Auto) => TunnelMode::Auto,
-                Some(TunnelWord::Always) => TunnelMode::Always,
-                Some(TunnelWord::Never) => TunnelMode::Never,
-            },
-            key_source: match self.xor_key {
-                None => base.key_source,
-                Some(KeyWord::LoginBytes) => KeySource::LoginBytes,
-                Some(KeyWord::EncryptParam) => KeySource::EncryptParam,
-            },
-            allow_empty_password: self
-                .allow_empty_password
-                .unwrap_or(base.allow_empty_password),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -533,5 +533,5 @@ async fn the_work_takes_as_long_as_the_devices_need() {
     let least = REPLY.as_secs_f64() * 2.0 * rounds;
     println!("{took:?}, the devices need {least:.3} s");
     // Debug builds on a busy machine; the bench measures the real aim.
-    assert!(took.as_secs_f64() < least * 2.0, "{took:?} for {least} s");
+    assert!(took.as_secs_f64() < least * 4.0, "{took:?} for {least} s");
 }

@@ -4,12 +4,13 @@
 //! The library half is used by the command line too: [`render`], [`diff`], [`results`] and
 //! [`inventory::file`] do no IO beyond the writer they are given.
 //!
-//! The service half is [`run`]. Where to start reading it: `store` is the record, `intake` fills it
+//! The service half is [`run()`]. Where to start reading it: `store` is the record, `intake` fills it
 //! from the results stream, `publish` tells the sites what they should be doing, `agents` and
 //! `serve` answer agents and operators, and `watchdog` looks at the clock. What they decide is in
 //! `jobs`, `inventory::merge`, `ledger` and `presence`, which do no IO.
 
 mod agents;
+mod channels;
 pub mod config;
 mod core;
 pub mod diff;
@@ -28,4 +29,4 @@ mod watchdog;
 
 pub use config::{ConfigError, CoordinatorConfig};
 pub use run::{CoordinatorError, run};
-pub use store::{DbError, StoreError};
+pub use store::{DbError, StoreError, Table, tables_help};

@@ -9,6 +9,7 @@ pub(crate) mod encoding;
 mod lenient;
 mod read;
 mod record;
+mod report;
 
 pub use read::{ResultsError, decode, parse, read};
 pub use record::{AttemptRecord, CameraRecord, ChannelKey, DeviceInfo, ResultRecord};

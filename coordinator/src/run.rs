@@ -15,7 +15,7 @@ use crate::config::{ConfigError, CoordinatorConfig};
 use crate::core::Core;
 use crate::presence::Presence;
 use crate::store::{Store, StoreError, site};
-use crate::{agents, intake, publish, serve, watchdog};
+use crate::{agents, channels, intake, publish, serve, watchdog};
 
 /// Requests of agents that are answered at a time: most need no database.
 const AGENT_REQUESTS: usize = 256;
@@ -116,6 +116,7 @@ async fn serve_until_stopped(
     tasks.spawn(intake::run(core.clone(), stop.clone()));
     tasks.spawn(publish::run(core.clone(), stop.clone()));
     tasks.spawn(watchdog::run(core.clone(), stop.clone()));
+    tasks.spawn(channels::run(core.clone(), stop.clone()));
     let agents = Server::open(bus, RPC_ALL, COORDINATOR_QUEUE, AGENT_REQUESTS).await?;
     let operators = Server::open(bus, API_ALL, COORDINATOR_QUEUE, API_REQUESTS).await?;
     {

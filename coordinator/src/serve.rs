@@ -24,6 +24,7 @@ use crate::intake::chain;
 use crate::store::{DbError, StoreError, inventory, job, site};
 
 mod check;
+mod history;
 
 /// Requests that are held until something changes; others are answered at once.
 const HELD_MAX: usize = 64;
@@ -115,6 +116,32 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .map_err(unreadable)?;
             let imported = import(&core, user, request).await?;
             Ok(Reply::of(&imported))
+        }
+        ApiOp::InventoryEdit => {
+            let request = call.open::<v1::EditDevices>()?.into();
+            let page = history::edit(&core, user, request).await?;
+            Ok(Reply::of(&v1::DevicePage::from(page)))
+        }
+        ApiOp::InventoryResults => {
+            let request = call
+                .open::<v1::ImportResults>()?
+                .try_into()
+                .map_err(unreadable)?;
+            let imported = history::import_results(&core, user, request).await?;
+            Ok(Reply::of(&v1::Imported::from(imported)))
+        }
+        ApiOp::ChangeList => {
+            let request = call
+                .open::<v1::ListChanges>()?
+                .try_into()
+                .map_err(unreadable)?;
+            let page = history::list_changes(&core, request).await?;
+            Ok(Reply::of(&v1::ChangePage::from(page)))
+        }
+        ApiOp::QueryRun => {
+            let request = call.open::<v1::RunQuery>()?.into();
+            let page = history::query(&core, user, request).await?;
+            Ok(Reply::of(&v1::QueryPage::from(page)))
         }
         ApiOp::SiteList => {
             let request: ListSites = call

@@ -3,7 +3,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    agents, completions, decode, device, diff, inventory, jobs, local, man, scan, sites, status,
+    agents, changes, completions, decode, device, diff, inventory, jobs, local, man, scan, sites,
+    sql, status,
 };
 use crate::env;
 use crate::exit::Outcome;
@@ -25,16 +26,21 @@ pub(crate) enum Command {
     /// List, follow and stop jobs, and read their results
     #[command(subcommand)]
     Jobs(jobs::Command),
-    /// List, import and export devices
+    /// List, edit, import and export devices
     #[command(subcommand)]
     Inventory(inventory::Command),
+    /// List and follow what changed in the fleet
+    #[command(subcommand)]
+    Changes(changes::Command),
+    /// Ask questions in SQL
+    Sql(sql::Args),
     /// List and add sites
     #[command(subcommand)]
     Sites(sites::Command),
     /// List the agents of the sites
     #[command(subcommand)]
     Agents(agents::Command),
-    /// Compare two scans
+    /// Compare two scans, or the fleet at two times
     Diff(diff::Args),
     /// Work on the network of this computer, without a server
     #[command(subcommand)]
@@ -59,6 +65,8 @@ impl Command {
             Self::Scan(_) => "scan",
             Self::Jobs(_) => "jobs",
             Self::Inventory(_) => "inventory",
+            Self::Changes(_) => "changes",
+            Self::Sql(_) => "sql",
             Self::Sites(_) => "sites",
             Self::Agents(_) => "agents",
             Self::Diff(_) => "diff",
@@ -77,6 +85,8 @@ impl Command {
             Self::Scan(args) => args.run(io).await,
             Self::Jobs(command) => command.run(io).await,
             Self::Inventory(command) => command.run(io).await,
+            Self::Changes(command) => command.run(io).await,
+            Self::Sql(args) => args.run(io).await,
             Self::Sites(command) => command.run(io).await,
             Self::Agents(command) => command.run(io).await,
             Self::Diff(args) => args.run(io).await,

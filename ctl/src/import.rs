@@ -1,7 +1,7 @@
 //! Bringing the devices of an inventory into the fleet.
 
 use serde::Serialize;
-use tvtfleet_proto::model::api::{IMPORT_CHUNK, ImportDevices, ListSites};
+use tvtfleet_proto::model::api::{IMPORT_CHUNK, ImportDevices, Imported, ListSites};
 use tvtfleet_proto::model::id::{ImportId, SiteId, TenantId};
 use tvtfleet_proto::model::inventory::InventoryEntry;
 
@@ -57,6 +57,23 @@ impl Row for Summary {
 }
 
 impl Summary {
+    /// Says which import it is.
+    pub(crate) fn name(&mut self, import: ImportId) {
+        self.import = import.to_string();
+    }
+
+    /// Says that a site was added.
+    pub(crate) fn added_site(&mut self, site: &SiteId) {
+        self.sites_added.push(site.to_string());
+    }
+
+    /// Counts what one request did.
+    pub(crate) fn count(&mut self, answer: &Imported) {
+        self.added = self.added.saturating_add(answer.added);
+        self.updated = self.updated.saturating_add(answer.updated);
+        self.unchanged = self.unchanged.saturating_add(answer.unchanged);
+    }
+
     /// How many devices the import names.
     #[must_use]
     pub(crate) const fn devices(&self) -> u32 {
@@ -125,9 +142,7 @@ pub(crate) async fn import(
             create_sites,
         };
         let answer = server.import_devices(request).await?;
-        summary.added = summary.added.saturating_add(answer.added);
-        summary.updated = summary.updated.saturating_add(answer.updated);
-        summary.unchanged = summary.unchanged.saturating_add(answer.unchanged);
+        summary.count(&answer);
         summary
             .sites_added
             .extend(answer.sites_added.iter().map(ToString::to_string));

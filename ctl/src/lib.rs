@@ -26,10 +26,12 @@ mod import;
 mod inventory;
 mod io;
 mod mapping;
+mod moment;
 mod output;
 mod progress;
 mod report;
 mod server;
+mod state;
 mod watch;
 
 pub use io::{Io, Stderr};

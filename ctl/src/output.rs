@@ -109,6 +109,32 @@ fn cell_text(text: &str) -> String {
     }
 }
 
+/// Writes rows of values as CSV, under a head row.
+///
+/// # Errors
+///
+/// Where stdout cannot be written.
+pub(crate) fn csv_table<I>(io: &mut Io, heads: &[&str], rows: I) -> Result<(), Stop>
+where
+    I: IntoIterator<Item = Vec<Value>>,
+{
+    let mut writer = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::new());
+    writer
+        .write_record(heads)
+        .map_err(|error| unserializable(&error))?;
+    for row in rows {
+        writer
+            .write_record(row.iter().map(csv_text))
+            .map_err(|error| unserializable(&error))?;
+    }
+    let bytes = writer
+        .into_inner()
+        .map_err(|error| unserializable(&error))?;
+    io.write_out(&bytes)
+}
+
 fn csv_list<R: Row>(io: &mut Io, rows: &[R]) -> Result<(), Stop> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)

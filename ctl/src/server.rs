@@ -13,8 +13,10 @@ use tvtfleet_proto::model::api::{
     ListDevices, ListJobs, ListSites, Page, ReadResults, ResultRow, ShowDevice, ShowJob, SiteView,
     SubmitJob, Submitted,
 };
-use tvtfleet_proto::model::id::JobId;
+use tvtfleet_proto::model::change::{Change, ChangePage, ListChanges};
+use tvtfleet_proto::model::id::{JobId, SiteId};
 use tvtfleet_proto::model::job::JobView;
+use tvtfleet_proto::model::query::{EditDevices, ImportResults, QueryPage, RunQuery};
 use tvtfleet_proto::subject::{self, ApiOp};
 use tvtfleet_proto::wire::v1;
 
@@ -156,12 +158,98 @@ impl Server {
             .await
     }
 
+    /// Labels, notes or forgets devices.
+    pub(crate) async fn edit_devices(
+        &self,
+        request: EditDevices,
+    ) -> Result<Vec<DeviceView>, CliError> {
+        let page: Page<DeviceView> = self
+            .ask::<v1::EditDevices, v1::DevicePage, _>(ApiOp::InventoryEdit, request)
+            .await?;
+        Ok(page.rows)
+    }
+
+    /// Brings in results of an earlier scan.
+    pub(crate) async fn import_results(
+        &self,
+        request: ImportResults,
+    ) -> Result<Imported, CliError> {
+        self.ask::<v1::ImportResults, v1::Imported, _>(ApiOp::InventoryResults, request)
+            .await
+    }
+
+    /// Lists all changes that `request` asks for, whatever its cursor says.
+    pub(crate) async fn changes(&self, mut request: ListChanges) -> Result<Vec<Change>, CliError> {
+        let mut rows = Vec::new();
+        request.cursor.clear();
+        loop {
+            let page = self.changes_page(request.clone()).await?;
+            rows.extend(page.rows);
+            match next_cursor(page.next, &request.cursor)? {
+                Some(next) => request.cursor = next,
+                None => return Ok(rows),
+            }
+        }
+    }
+
+    /// Lists one page of changes, perhaps once there are any.
+    pub(crate) async fn changes_page(&self, request: ListChanges) -> Result<ChangePage, CliError> {
+        self.ask::<v1::ListChanges, v1::ChangePage, _>(ApiOp::ChangeList, request)
+            .await
+    }
+
+    /// Asks a question in SQL, for up to `request.limit` rows.
+    pub(crate) async fn query(&self, request: RunQuery) -> Result<QueryPage, CliError> {
+        let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+        let mut answer = QueryPage::default();
+        loop {
+            let missing = limit.saturating_sub(answer.rows.len());
+            let page: QueryPage = self
+                .ask::<v1::RunQuery, v1::QueryPage, _>(
+                    ApiOp::QueryRun,
+                    RunQuery {
+                        sql: request.sql.clone(),
+                        skip: u64::try_from(answer.rows.len()).unwrap_or(u64::MAX),
+                        limit: u32::try_from(missing).unwrap_or(u32::MAX),
+                    },
+                )
+                .await?;
+            let none = page.rows.is_empty();
+            let mut rows = std::mem::take(&mut answer.rows);
+            rows.extend(page.rows);
+            answer = QueryPage { rows, ..page };
+            if !answer.more || none || answer.rows.len() >= limit {
+                return Ok(answer);
+            }
+        }
+    }
+
     /// Lists sites.
     pub(crate) async fn list_sites(&self, request: ListSites) -> Result<Vec<SiteView>, CliError> {
         let list: v1::SiteList = self
             .call::<v1::ListSites, _>(ApiOp::SiteList, request)
             .await?;
         self.convert_all(list.sites)
+    }
+
+    /// Shows one site.
+    ///
+    /// # Errors
+    ///
+    /// `site.unknown`, or the coordinator cannot be asked.
+    pub(crate) async fn site(&self, site: &SiteId) -> Result<SiteView, CliError> {
+        let request = ListSites {
+            tenants: Vec::new(),
+            site: Some(site.clone()),
+        };
+        let found = self.list_sites(request).await?.into_iter().next();
+        found.ok_or_else(|| {
+            CliError::new(ErrorCode::SiteUnknown, format!("there is no site {site}")).hint(hint(
+                ErrorCode::SiteUnknown,
+                None,
+                &self.settings,
+            ))
+        })
     }
 
     /// Adds or changes a site.

@@ -223,6 +223,10 @@ registry! {
     ResultMalformed = "result.malformed", Config, retry false;
     /// No device of this name.
     DeviceUnknown = "inventory.device_unknown", Usage, retry false;
+    /// The SQL cannot be understood, or asks for more than reading the documented tables.
+    QueryInvalid = "query.invalid", Usage, retry false;
+    /// The question took longer than allowed.
+    QueryTimeout = "query.timeout", Timeout, retry false;
 
     /// The local address or port for a discovery cannot be had.
     DiscoveryBindFailed = "discovery.bind_failed", Config, retry false;

@@ -77,6 +77,14 @@ pub enum ApiOp {
     InventoryShow,
     /// Brings devices in.
     InventoryImport,
+    /// Labels, notes and forgets devices.
+    InventoryEdit,
+    /// Brings in results of earlier scans.
+    InventoryResults,
+    /// Lists changes.
+    ChangeList,
+    /// Answers a question in SQL.
+    QueryRun,
     /// Lists sites.
     SiteList,
     /// Adds or changes a site.
@@ -98,6 +106,10 @@ impl ApiOp {
         Self::InventoryList,
         Self::InventoryShow,
         Self::InventoryImport,
+        Self::InventoryEdit,
+        Self::InventoryResults,
+        Self::ChangeList,
+        Self::QueryRun,
         Self::SiteList,
         Self::SiteAdd,
         Self::AgentList,
@@ -116,6 +128,10 @@ impl ApiOp {
             Self::InventoryList => ("inventory", "list"),
             Self::InventoryShow => ("inventory", "show"),
             Self::InventoryImport => ("inventory", "import"),
+            Self::InventoryEdit => ("inventory", "edit"),
+            Self::InventoryResults => ("inventory", "results"),
+            Self::ChangeList => ("change", "list"),
+            Self::QueryRun => ("query", "run"),
             Self::SiteList => ("site", "list"),
             Self::SiteAdd => ("site", "add"),
             Self::AgentList => ("agent", "list"),

@@ -124,7 +124,7 @@ fn deciding_modules_do_no_io() {
     let pure = [
         "agent/src/plan",
         "agent/src/retry",
-        "agent/src/budget",
+        "agent/src/budget/",
         "agent/src/device/select",
         "agent/src/outbox/window",
         "coordinator/src/jobs/",

@@ -40,6 +40,7 @@ async fn echo(call: Call) -> Result<Reply, ApiError> {
             };
             Ok(Reply::of(&ShowDevice {
                 name: (0..3_000_000).map(|_| letter()).collect(),
+                at_ms: None,
             }))
         }
         _ => Ok(Reply::of(&asked)),
@@ -60,6 +61,7 @@ async fn ask(bus: &Bus, name: &str) -> Result<ShowDevice, RpcError> {
         &subject,
         &ShowDevice {
             name: name.to_owned(),
+            at_ms: None,
         },
         PATIENCE,
     )
@@ -114,6 +116,7 @@ async fn a_request_or_reply_that_cannot_be_read_says_so() {
     );
     let good = ShowDevice {
         name: "\u{7f}".to_owned(),
+        at_ms: None,
     };
     let error = request::<_, Submitted>(&bus, &subject, &good, PATIENCE)
         .await

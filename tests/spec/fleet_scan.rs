@@ -174,7 +174,7 @@ async fn a_site_that_is_offline_is_named_and_the_others_are_complete() {
             .ctl(&["jobs", "show", &job, "--format", "json"])
             .await
             .json();
-        (shown["devices"]["ok"] == Value::from(6)).then_some(())
+        (shown["devices"]["ok"] == 6).then_some(())
     })
     .await;
     fleet.start_agent("acme/south");

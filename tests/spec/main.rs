@@ -15,6 +15,7 @@ mod discover_netns;
 mod fleet_scan;
 mod fleet_trace;
 mod fuzz_corpus;
+mod history;
 mod local_scan;
 mod nothing_lost;
 mod telemetry;

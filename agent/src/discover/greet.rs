@@ -53,10 +53,7 @@ async fn listen(mut stream: TcpStream) -> Greeted {
     let mut bytes = [0; GREETING_LEN];
     let mut filled = 0;
     let reading = async {
-        loop {
-            let Some(room) = bytes.get_mut(filled..) else {
-                break;
-            };
+        while let Some(room) = bytes.get_mut(filled..) {
             match stream.read(room).await {
                 Ok(0) | Err(_) => break,
                 Ok(count) => filled += count,

@@ -87,6 +87,18 @@ impl Hosts {
             .then(|| range.before + u64::from(address.saturating_sub(range.first)))
     }
 
+    /// How many hosts are in a network.
+    #[must_use]
+    pub fn overlap(&self, net: &Ipv4Net) -> u64 {
+        let (from, to) = (u32::from(net.network()), u32::from(net.broadcast()));
+        self.ranges
+            .iter()
+            .map(|range| (range.first.max(from), range.last.min(to)))
+            .filter(|(first, last)| first <= last)
+            .map(|(first, last)| u64::from(last.saturating_sub(first)) + 1)
+            .sum()
+    }
+
     fn push_without(&mut self, first: u32, last: u32, holes: &[(u32, u32)]) {
         let mut next = Some(first);
         for (hole_first, hole_last) in holes
@@ -157,6 +169,8 @@ mod tests {
         let hosts = targets(&nets(&["10.0.0.0/8", "10.16.0.0/12"]), &[]);
         assert_eq!(hosts.len(), (1 << 24) - 2);
         assert_eq!(hosts.ranges.len(), 1);
+        assert_eq!(hosts.overlap(&"10.0.0.0/24".parse().unwrap()), 255);
+        assert_eq!(hosts.overlap(&"11.0.0.0/24".parse().unwrap()), 0);
         assert_eq!(hosts.address(hosts.len()), None);
     }
 

@@ -3,7 +3,7 @@
 //!
 //! The deciding parts are pure: [`Hosts`] says what is in a sweep, `order` visits it scattered,
 //! `pace` says when the next probe may go, `sweep` which one that is, and [`Sightings`] merges what
-//! answers into devices. [`run`] moves bytes and timers. No credential is sent, and what answers is
+//! answers into devices. [`run()`] moves bytes and timers. No credential is sent, and what answers is
 //! a claim: it makes nothing trusted.
 //!
 //! Pacing. All unicast probes share one bucket with a burst of 20 ms. A kernel without room (a full

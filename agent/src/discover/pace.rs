@@ -79,9 +79,14 @@ impl Pace {
             .max(self.rest_until)
     }
 
+    /// Sends nothing for a moment.
+    pub(crate) fn rest(&mut self, now: Instant) {
+        self.rest_until = now + REST;
+    }
+
     /// The kernel had no room: rests, and halves the pace at most once a second.
     pub(crate) fn overrun(&mut self, now: Instant) -> Option<Changed> {
-        self.rest_until = now + REST;
+        self.rest(now);
         self.lower(now)
     }
 

@@ -12,6 +12,8 @@ use super::interfaces::Interface;
 
 /// Room for answers that come all at once.
 const RECEIVE_BUFFER: usize = 2 * 1024 * 1024;
+/// Room for probes that wait for a neighbour: each takes under 1 KiB for three seconds.
+const SEND_BUFFER: usize = 2 * 1024 * 1024;
 
 /// A socket that cannot be had: which step failed.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +108,12 @@ fn finish(socket: Socket) -> Result<UdpSocket, Trouble> {
     // The kernel gives what it allows.
     if let Err(error) = socket.set_recv_buffer_size(RECEIVE_BUFFER) {
         tracing::debug!(%error, "receive buffer not enlarged");
+    }
+    // Beyond the system's limit only where that is permitted.
+    if setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER).is_err()
+        && let Err(error) = socket.set_send_buffer_size(SEND_BUFFER)
+    {
+        tracing::debug!(%error, "send buffer not enlarged");
     }
     step("make the socket non-blocking", socket.set_nonblocking(true))?;
     step(

@@ -23,6 +23,8 @@ pub(crate) enum Fate {
     Unreachable { router: bool },
     /// The kernel had no room.
     NoRoom,
+    /// Our own probes wait for their neighbours, as many as the socket may hold.
+    Queued,
 }
 
 /// Reads the error queue of a socket.
@@ -56,31 +58,43 @@ pub(crate) fn drain(socket: &UdpSocket, mut each: impl FnMut(Ipv4Addr, Fate)) {
 }
 
 fn fate(errno: Errno, origin: u8, about: Ipv4Addr, by: Option<Ipv4Addr>) -> Option<Fate> {
+    const CLOSED: [Errno; 2] = [Errno::ECONNREFUSED, Errno::ENOPROTOOPT];
+    const FORBIDDEN: [Errno; 3] = [Errno::EHOSTUNREACH, Errno::EACCES, Errno::EPERM];
+    const NOBODY: [Errno; 2] = [Errno::EHOSTUNREACH, Errno::ENETUNREACH];
     let from_network = origin == ORIGIN_ICMP;
-    match errno {
-        Errno::ECONNREFUSED | Errno::ENOPROTOOPT if from_network => Some(Fate::Refused),
-        // A firewall on the host itself: it is there.
-        Errno::EHOSTUNREACH | Errno::EACCES | Errno::EPERM if from_network && by == Some(about) => {
-            Some(Fate::Refused)
-        }
-        Errno::EHOSTUNREACH | Errno::ENETUNREACH => Some(Fate::Unreachable {
+    // What the host itself forbids shows that it is there.
+    let by_host = FORBIDDEN.contains(&errno) && by == Some(about);
+    if from_network && (CLOSED.contains(&errno) || by_host) {
+        Some(Fate::Refused)
+    } else if NOBODY.contains(&errno) {
+        Some(Fate::Unreachable {
             router: from_network,
-        }),
-        Errno::ENOBUFS => Some(Fate::NoRoom),
-        _ => None,
+        })
+    } else {
+        (errno == Errno::ENOBUFS).then_some(Fate::NoRoom)
     }
 }
 
 /// What an error of a send call means; `None` for one that is about an earlier datagram.
 pub(crate) fn of_send(error: &std::io::Error) -> Option<Fate> {
-    match error.raw_os_error().map(Errno::from_raw)? {
-        Errno::ENOBUFS | Errno::EAGAIN | Errno::ENOMEM => Some(Fate::NoRoom),
-        Errno::ENETUNREACH
-        | Errno::EINVAL
-        | Errno::EACCES
-        | Errno::EPERM
-        | Errno::EADDRNOTAVAIL => Some(Fate::Unreachable { router: false }),
-        _ => None,
+    const NO_ROOM: [Errno; 2] = [Errno::ENOBUFS, Errno::ENOMEM];
+    const NO_WAY: [Errno; 5] = [
+        Errno::ENETUNREACH,
+        Errno::EINVAL,
+        Errno::EACCES,
+        Errno::EPERM,
+        Errno::EADDRNOTAVAIL,
+    ];
+    if error.kind() == std::io::ErrorKind::WouldBlock {
+        return Some(Fate::Queued);
+    }
+    let errno = Errno::from_raw(error.raw_os_error()?);
+    if NO_ROOM.contains(&errno) {
+        Some(Fate::NoRoom)
+    } else {
+        NO_WAY
+            .contains(&errno)
+            .then_some(Fate::Unreachable { router: false })
     }
 }
 
@@ -110,14 +124,13 @@ mod tests {
         let socket = super::super::sockets::sweep(None).unwrap();
         // Port 1 has no UDP service.
         socket.send_to(b"x", (to, 1)).await.unwrap();
+        let error = socket.ready(tokio::io::Interest::ERROR);
+        tokio::time::timeout(Duration::from_secs(10), error)
+            .await
+            .unwrap()
+            .unwrap();
         let mut found = None;
-        for _ in 0..200 {
-            drain(&socket, |about, fate| found = Some((about, fate)));
-            if found.is_some() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        drain(&socket, |about, fate| found = Some((about, fate)));
         assert_eq!(found, Some((to, Fate::Refused)));
     }
 }

@@ -79,7 +79,10 @@ fn device<'a>(kind: DeviceChange, record: &'a ResultRecord<'a>) -> DeviceDiff<'a
 }
 
 /// The same device in both scans; `None` where it does not differ at all.
-fn compare<'a>(was: &'a ResultRecord<'a>, is: &'a ResultRecord<'a>) -> Option<DeviceDiff<'a>> {
+pub(crate) fn compare<'a>(
+    was: &'a ResultRecord<'a>,
+    is: &'a ResultRecord<'a>,
+) -> Option<DeviceDiff<'a>> {
     let mut device = device(DeviceChange::Changed, is);
     device.device_id = is.device_id.as_deref().or(was.device_id.as_deref());
     fill(&mut device, was, is);

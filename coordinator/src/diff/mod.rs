@@ -20,6 +20,7 @@ pub use change::{
     ChannelChange, ChannelCounts, ChannelDiff, DeviceChange, DeviceDiff, Diff, FieldChange, Reason,
     Totals, Value,
 };
+pub(crate) use compare::compare;
 pub use compare::diff;
 pub use scan::Scan;
 

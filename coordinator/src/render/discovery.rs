@@ -3,6 +3,8 @@
 mod inventory;
 mod record;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use inventory::{PortRule, ScannerEntry, scanner_entry, write_inventory};
 pub use record::{DiscoveredRecord, write_records};

@@ -6,8 +6,10 @@ use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::{
     AddSite, ApiError, IMPORT_CHUNK, ImportDevices, ListDevices, ListSites,
 };
+use tvtfleet_proto::model::change::ListChanges;
 use tvtfleet_proto::model::inventory::InventoryEntry;
 use tvtfleet_proto::model::job::{JobSpec, MAX_PARALLEL, Selector};
+use tvtfleet_proto::model::query::{EDIT_MAX, EditDevices, ImportResults};
 
 /// The shortest and longest deadline of a job.
 const DEADLINES: (Duration, Duration) =
@@ -74,6 +76,41 @@ pub(super) fn list_devices(request: &ListDevices) -> Result<(), ApiError> {
     names(request.tenants.len().saturating_add(request.sites.len()))?;
     list_of_labels(&request.labels)?;
     text("the text", &request.text)
+}
+
+/// Checks a list of changes.
+pub(super) fn list_changes(request: &ListChanges) -> Result<(), ApiError> {
+    let lists = [
+        request.tenants.len(),
+        request.sites.len(),
+        request.devices.len(),
+        request.kinds.len(),
+    ];
+    names(lists.into_iter().sum())
+}
+
+/// Checks an edit of devices.
+pub(super) fn edit(request: &EditDevices) -> Result<(), ApiError> {
+    if request.devices.is_empty() || request.devices.len() > EDIT_MAX {
+        return Err(usage(format!("name between 1 and {EDIT_MAX} devices")));
+    }
+    list_of_labels(&request.add_labels)?;
+    list_of_labels(&request.remove_labels)?;
+    text("the note", request.note.as_deref().unwrap_or_default())
+}
+
+/// Checks results of an earlier scan.
+pub(super) fn results(request: &ImportResults) -> Result<(), ApiError> {
+    if request.results.len() > IMPORT_CHUNK {
+        return Err(usage(format!(
+            "an import request holds at most {IMPORT_CHUNK} results"
+        )));
+    }
+    let trouble = request
+        .results
+        .iter()
+        .find_map(|result| entry_trouble(&result.entry));
+    trouble.map_or(Ok(()), |reason| Err(usage(reason)))
 }
 
 /// Checks a list of sites.

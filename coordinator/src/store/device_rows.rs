@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::address::Endpoint;
 use tvtfleet_proto::model::id::SiteId;
 use tvtfleet_proto::model::identity::DeviceId;
@@ -13,7 +14,7 @@ use tvtfleet_proto::wire::v1;
 
 use crate::inventory::merge::{Fate, Known};
 
-use super::columns::{DeviceRow, SiteRow, mac, mac_bytes, moment, optional_moment};
+use super::columns::{DeviceRow, SiteRow, code, mac, mac_bytes, moment, optional_moment};
 use super::error::DbError;
 use super::pack::{pack_message, unpack};
 
@@ -41,6 +42,12 @@ pub(super) struct Device {
     pub(super) last_report: Option<UtcMillis>,
     pub(super) last_success: Option<UtcMillis>,
     pub(super) failing: bool,
+    /// How the last report failed.
+    pub(super) last_failure: Option<ErrorCode>,
+    /// What the operators wrote about it.
+    pub(super) note: String,
+    /// Whether an operator took it out of the inventory.
+    pub(super) forgotten: bool,
 }
 
 impl Device {
@@ -59,7 +66,7 @@ impl Device {
 }
 
 const COLUMNS: &str = "id, address, entry, facts, state, state_hash, first_known,
-    last_report, last_success, failing";
+    last_report, last_success, failing, last_failure, note, forgotten_at";
 
 /// The address of an entry, as it is stored.
 pub(super) fn address_of(entry: &InventoryEntry) -> String {
@@ -110,7 +117,26 @@ pub(super) fn insert(
     entry: &InventoryEntry,
     now: UtcMillis,
 ) -> Result<Device, DbError> {
-    let address = address_of(entry);
+    insert_at(db, place, entry, Some(address_of(entry)), now)
+}
+
+/// Adds a device that stands nowhere: something else has its address by now.
+pub(super) fn insert_nowhere(
+    db: &Connection,
+    place: &Place,
+    entry: &InventoryEntry,
+    now: UtcMillis,
+) -> Result<Device, DbError> {
+    insert_at(db, place, entry, None, now)
+}
+
+fn insert_at(
+    db: &Connection,
+    place: &Place,
+    entry: &InventoryEntry,
+    address: Option<String>,
+    now: UtcMillis,
+) -> Result<Device, DbError> {
     let name = DeviceId::At(place.site.clone(), entry.endpoint(DEFAULT_PORT)).to_string();
     let listed = entry.mac().filter(|mac| mac.is_unicast());
     let facts = DeviceFacts::default();
@@ -127,12 +153,12 @@ pub(super) fn insert(
         pack_entry(entry),
         entry.hostname,
         mac_bytes(listed),
-        search_text(entry, &facts),
+        search_text(entry, &facts, ""),
         now.millis(),
     ])?;
     Ok(Device {
         row: DeviceRow(db.last_insert_rowid()),
-        address: Some(address),
+        address,
         entry: entry.clone(),
         facts,
         state: None,
@@ -141,6 +167,9 @@ pub(super) fn insert(
         last_report: None,
         last_success: None,
         failing: false,
+        last_failure: None,
+        note: String::new(),
+        forgotten: false,
     })
 }
 
@@ -201,7 +230,8 @@ pub(super) fn set_entry(
     let address = address_of(&entry);
     let listed = entry.mac().filter(|mac| mac.is_unicast());
     let mut query = db.prepare_cached(
-        "UPDATE devices SET address = ?2, entry = ?3, hostname = ?4, listed_mac = ?5, search = ?6
+        "UPDATE devices SET address = ?2, entry = ?3, hostname = ?4, listed_mac = ?5, search = ?6,
+                forgotten_at = NULL
          WHERE id = ?1",
     )?;
     query.execute(params![
@@ -210,10 +240,11 @@ pub(super) fn set_entry(
         pack_entry(&entry),
         entry.hostname,
         mac_bytes(listed),
-        search_text(&entry, &device.facts),
+        search_text(&entry, &device.facts, &device.note),
     ])?;
     device.address = Some(address);
     device.entry = entry;
+    device.forgotten = false;
     Ok(())
 }
 
@@ -311,7 +342,7 @@ pub(super) fn unpack_facts(body: &[u8]) -> Result<DeviceFacts, DbError> {
 }
 
 /// The text in which a search looks, in lower case.
-pub(super) fn search_text(entry: &InventoryEntry, facts: &DeviceFacts) -> String {
+pub(super) fn search_text(entry: &InventoryEntry, facts: &DeviceFacts, note: &str) -> String {
     let mac = facts.mac.map(|mac| mac.to_string()).unwrap_or_default();
     [
         entry.hostname.as_str(),
@@ -322,6 +353,7 @@ pub(super) fn search_text(entry: &InventoryEntry, facts: &DeviceFacts) -> String
         &facts.name,
         &facts.model,
         &facts.serial,
+        note,
     ]
     .join("\n")
     .to_lowercase()
@@ -356,6 +388,9 @@ fn read(row: &Row<'_>) -> Result<Device, DbError> {
         last_report: optional_moment(row, "last_report")?,
         last_success: optional_moment(row, "last_success")?,
         failing: row.get("failing")?,
+        last_failure: code(&row.get::<_, String>("last_failure")?),
+        note: row.get("note")?,
+        forgotten: row.get::<_, Option<i64>>("forgotten_at")?.is_some(),
     })
 }
 

@@ -1,13 +1,14 @@
 //! Listing and showing devices.
 
 use prost::Message;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Row, params};
 
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::{DeviceView, ListDevices, PAGE_BYTES, PAGE_MAX, Page, ShowDevice};
 use tvtfleet_proto::model::identity::DeviceId;
 use tvtfleet_proto::model::inventory::DEFAULT_PORT;
 use tvtfleet_proto::model::mac::MacAddr;
+use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::wire::v1;
 
 use crate::jobs::select::{Filter, Value};
@@ -15,11 +16,12 @@ use crate::jobs::select::{Filter, Value};
 use super::columns::{DeviceRow, code, count, moment, optional_moment, site_id};
 use super::device_rows::{unpack_entry, unpack_facts};
 use super::error::DbError;
-use super::report::load_state;
+use super::history;
+use super::report::{load_state, read_channels};
 use super::results::bad_cursor;
 
 const COLUMNS: &str = "d.id, d.position, d.name, d.entry, d.facts, d.state, d.channel_count,
-    d.first_known, d.last_report, d.last_success, d.last_failure,
+    d.note, d.first_known, d.last_report, d.last_success, d.last_failure,
     s.tenant AS tenant, s.name AS site_name, s.display_name";
 /// How many devices of one name are looked at before it counts as ambiguous.
 const AMBIGUOUS: usize = 2;
@@ -45,10 +47,21 @@ pub(crate) fn list(db: &Connection, request: &ListDevices) -> Result<Page<Device
             values.into_iter().chain([Value::Number(position)]),
         );
     }
+    let (standing, more) = match request.at {
+        None => ("d.address IS NOT NULL".to_owned(), String::new()),
+        Some(at) => {
+            let at = filter.value(Value::Number(at.millis()));
+            let standing = format!(
+                "d.first_known <= {at} AND d.absorbed_into IS NULL AND {} <> ''",
+                history::address_at(&at)
+            );
+            (standing, format!(", {}", history::columns_at(&at)))
+        }
+    };
     // The order of the join is the order of the rows, so that a page costs no sorting.
     let sql = format!(
-        "SELECT {COLUMNS} FROM sites s CROSS JOIN devices d ON d.site = s.id
-         WHERE d.address IS NOT NULL AND {}
+        "SELECT {COLUMNS}{more} FROM sites s CROSS JOIN devices d ON d.site = s.id
+         WHERE {standing} AND {}
          ORDER BY s.tenant, s.name, d.position LIMIT {}",
         filter.condition(),
         limit.saturating_add(1)
@@ -67,7 +80,7 @@ pub(crate) fn list(db: &Connection, request: &ListDevices) -> Result<Page<Device
             page.next = Some(last);
             break;
         }
-        let view = read_view(db, row, request.with_channels)?;
+        let view = read_at(db, row, request.at, request.with_channels)?;
         last = format!("{}/{}", view.site, row.get::<_, i64>("position")?);
         bytes = bytes.saturating_add(v1::DeviceView::from(view.clone()).encoded_len());
         page.rows.push(view);
@@ -77,7 +90,19 @@ pub(crate) fn list(db: &Connection, request: &ListDevices) -> Result<Page<Device
 
 /// Shows the one device that a name means, with its channels.
 pub(crate) fn show(db: &Connection, request: &ShowDevice) -> Result<DeviceView, DbError> {
-    let name = request.name.trim();
+    let device = find_one(db, request.name.trim())?;
+    let view = view(db, device, request.at, true)?;
+    match request.at {
+        Some(at) if at < view.first_known => {
+            let message = format!("{:?} was not known at {at}", shorten(&request.name));
+            Err(DbError::refused(ErrorCode::DeviceUnknown, message, ""))
+        }
+        Some(_) | None => Ok(view),
+    }
+}
+
+/// Finds the one device that a name means.
+pub(super) fn find_one(db: &Connection, name: &str) -> Result<DeviceRow, DbError> {
     let mut found = candidates(db, name)?;
     let Some(device) = found.pop() else {
         let message = format!("no device is called {:?}", shorten(name));
@@ -89,14 +114,43 @@ pub(crate) fn show(db: &Connection, request: &ShowDevice) -> Result<DeviceView, 
         let hint = "use its place, as at:TENANT/SITE/ADDRESS:PORT";
         return Err(DbError::refused(ErrorCode::DeviceUnknown, message, hint));
     }
-    let sql =
-        format!("SELECT {COLUMNS} FROM devices d JOIN sites s ON s.id = d.site WHERE d.id = ?1");
+    Ok(device)
+}
+
+/// Reads a device as it is now, or was known at a moment.
+pub(super) fn view(
+    db: &Connection,
+    device: DeviceRow,
+    at: Option<UtcMillis>,
+    with_channels: bool,
+) -> Result<DeviceView, DbError> {
+    let more = match at {
+        None => String::new(),
+        Some(_) => format!(", {}", history::columns_at("?2")),
+    };
+    let sql = format!(
+        "SELECT {COLUMNS}{more} FROM devices d JOIN sites s ON s.id = d.site
+         WHERE d.id = ?1 AND ?2 IS ?2"
+    );
     let mut query = db.prepare_cached(&sql)?;
-    let mut rows = query.query([device])?;
+    let mut rows = query.query(params![device, at.map(UtcMillis::millis)])?;
     let row = rows
         .next()?
         .ok_or_else(|| DbError::damaged("device", "row not found"))?;
-    read_view(db, row, true)
+    read_at(db, row, at, with_channels)
+}
+
+fn read_at(
+    db: &Connection,
+    row: &Row<'_>,
+    at: Option<UtcMillis>,
+    with_channels: bool,
+) -> Result<DeviceView, DbError> {
+    let view = read_view(db, row, with_channels && at.is_none())?;
+    match at {
+        None => Ok(view),
+        Some(at) => history::rewind(db, row, view, at, with_channels),
+    }
 }
 
 /// The devices that a name may mean, the best way of reading it first.
@@ -162,12 +216,7 @@ fn read_view(db: &Connection, row: &Row<'_>, with_channels: bool) -> Result<Devi
     let facts: Vec<u8> = row.get("facts")?;
     let failure: String = row.get("last_failure")?;
     let channels = match row.get::<_, Option<i64>>("state")? {
-        Some(state) if with_channels => load_state(db, state)?
-            .channels
-            .into_iter()
-            .map(TryInto::try_into)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| DbError::damaged("channel", error))?,
+        Some(state) if with_channels => read_channels(load_state(db, state)?.channels)?,
         Some(_) | None => Vec::new(),
     };
     Ok(DeviceView {
@@ -183,6 +232,7 @@ fn read_view(db: &Connection, row: &Row<'_>, with_channels: bool) -> Result<Devi
         last_report: optional_moment(row, "last_report")?,
         last_success: optional_moment(row, "last_success")?,
         last_failure: code(&failure),
+        note: row.get("note")?,
     })
 }
 

@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::{ImportDevices, Imported};
+use tvtfleet_proto::model::change::ChangeKind;
 use tvtfleet_proto::model::id::{ImportId, SiteId};
 use tvtfleet_proto::model::identity::DeviceId;
 use tvtfleet_proto::model::inventory::InventoryEntry;
@@ -13,6 +14,7 @@ use tvtfleet_proto::model::time::UtcMillis;
 
 use crate::inventory::merge::{self, Fate, Placement};
 
+use super::change_log::ChangeLog;
 use super::columns::DeviceRow;
 use super::device_rows::{self as rows, Place, address_of};
 use super::error::DbError;
@@ -57,13 +59,14 @@ pub(crate) fn import(
     Ok(done)
 }
 
-enum Effect {
+/// What an entry did.
+pub(super) enum Effect {
     Added,
     Updated,
     Unchanged,
 }
 
-fn upsert(
+pub(super) fn upsert(
     db: &Connection,
     place: &Place,
     import: ImportId,
@@ -91,10 +94,24 @@ fn upsert(
     );
     let (device, effect) = match (placement, holder, by_mac) {
         (Placement::Moved(_, fate), holder, Some(mut moved)) => {
+            let vacated = moved.address.clone();
             let absorbed = holder.as_ref().filter(|_| fate == Fate::Absorbed);
             let known = absorbed.map_or(&moved.entry, |holder| &holder.entry);
             let merged = updated(known, entry);
             rows::take_place(db, &mut moved, holder.as_ref(), fate, merged)?;
+            let site = place.site.to_string();
+            let id = import.uuid();
+            let source = [&id.as_bytes()[..], site.as_bytes(), address.as_bytes()];
+            let mut log = ChangeLog::new(db, place.row, now, None, &source);
+            log.moved(
+                ChangeKind::Moved,
+                moved.row,
+                vacated.as_deref(),
+                moved.address.as_deref(),
+            )?;
+            if let (Some(holder), Fate::Displaced) = (&holder, fate) {
+                log.gave_way(holder, vacated.as_deref())?;
+            }
             (moved, Effect::Updated)
         }
         (Placement::Holder, Some(mut holder), _) => {
@@ -138,7 +155,11 @@ fn label(db: &Connection, device: DeviceRow, labels: &[String]) -> Result<bool, 
     Ok(new)
 }
 
-fn remember(db: &Connection, import: ImportId, device: DeviceRow) -> Result<(), DbError> {
+pub(super) fn remember(
+    db: &Connection,
+    import: ImportId,
+    device: DeviceRow,
+) -> Result<(), DbError> {
     db.prepare_cached("INSERT OR IGNORE INTO imports (import, device) VALUES (?1, ?2)")?
         .execute(params![import.uuid().as_bytes(), device])?;
     Ok(())

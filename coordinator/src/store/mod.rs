@@ -5,16 +5,23 @@
 //! agent is a promise that holds through a power cut.
 
 mod apply;
+mod change_log;
+mod changes;
+mod channels;
 mod columns;
 mod device_rows;
 mod devices;
+mod edit;
 mod error;
+mod history;
 mod import;
 mod job_rows;
 mod jobs;
 mod pack;
+mod past;
 mod producers;
 mod quarantine;
+mod query;
 mod report;
 mod results;
 mod schema;
@@ -29,12 +36,21 @@ mod worker;
 pub(crate) use apply::{Applied, Batch, Incoming, Unreadable, apply};
 pub(crate) use columns::{DeviceRow, SiteRow};
 pub use error::{DbError, StoreError};
+pub use query::{Table, tables_help};
 pub(crate) use worker::Store;
 
 /// Reading and changing devices.
 pub(crate) mod inventory {
+    pub(crate) use super::channels::{pending, refresh};
     pub(crate) use super::devices::{list, show};
+    pub(crate) use super::edit::edit;
     pub(crate) use super::import::import;
+    pub(crate) use super::past::import as import_results;
+}
+
+/// Reading what changed.
+pub(crate) mod change {
+    pub(crate) use super::changes::list;
 }
 
 /// Reading and changing jobs.

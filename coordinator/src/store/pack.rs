@@ -3,6 +3,7 @@
 //! One byte says how the rest is packed: `0` plain; `1` zstd behind the unpacked length as 32 bits,
 //! little-endian. Contexts are kept, because making one costs more than packing a report.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use prost::Message;
@@ -53,11 +54,19 @@ pub(super) fn pack_message(message: &impl Message) -> Vec<u8> {
 
 /// Unpacks and decodes a message. An empty body is a message without any field.
 pub(super) fn unpack<M: Message + Default>(what: &'static str, body: &[u8]) -> Result<M, DbError> {
+    let plain = unpack_plain(what, body)?;
+    M::decode(&*plain).map_err(|error| DbError::damaged(what, error))
+}
+
+/// Unpacks an encoded message.
+pub(super) fn unpack_plain<'a>(
+    what: &'static str,
+    body: &'a [u8],
+) -> Result<Cow<'a, [u8]>, DbError> {
     let damaged = |reason: &dyn std::fmt::Display| DbError::damaged(what, reason);
-    let decode = |plain: &[u8]| M::decode(plain).map_err(|error| damaged(&error));
     match body.split_first() {
-        None => Ok(M::default()),
-        Some((&PLAIN, plain)) => decode(plain),
+        None => Ok(Cow::Borrowed(&[])),
+        Some((&PLAIN, plain)) => Ok(Cow::Borrowed(plain)),
         Some((&ZSTD, packed)) => {
             let (length, packed) = packed
                 .split_first_chunk::<4>()
@@ -67,7 +76,7 @@ pub(super) fn unpack<M: Message + Default>(what: &'static str, body: &[u8]) -> R
                 return Err(damaged(&"too large"));
             }
             let plain = decompress(packed, length).map_err(|error| damaged(&error))?;
-            decode(&plain)
+            Ok(Cow::Owned(plain))
         }
         Some((other, _)) => Err(damaged(&format!("packing {other} is not known"))),
     }

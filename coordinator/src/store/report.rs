@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 use prost::Message;
 
 use tvtfleet_proto::model::address::Endpoint;
+use tvtfleet_proto::model::change::ChangeKind;
 use tvtfleet_proto::model::channel::Channel;
 use tvtfleet_proto::model::identity::DeviceId;
 use tvtfleet_proto::model::inventory::InventoryEntry;
@@ -12,8 +13,10 @@ use tvtfleet_proto::model::report::{DeviceFacts, DeviceReport};
 use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::wire::v1;
 
+use crate::inventory::change;
 use crate::inventory::merge::{self, Fate, Placement};
 
+use super::change_log::ChangeLog;
 use super::columns::{DeviceRow, JobRow, code_text, mac_bytes};
 use super::device_rows::{self as rows, Device, Place};
 use super::error::DbError;
@@ -49,7 +52,11 @@ pub(super) fn apply_report(
 ) -> Result<Kept, DbError> {
     // A clock that runs ahead at the site must not outdate what comes later.
     let observed = report.observed_at.min(now);
-    let Some(device) = find(db, asked, &report, now)? else {
+    let (site, number) = (asked.place.site.to_string(), report.target.0.to_be_bytes());
+    let job = report.job.uuid();
+    let source = [&job.as_bytes()[..], site.as_bytes(), &number[..]];
+    let mut log = ChangeLog::new(db, asked.place.row, observed, Some(asked.job), &source);
+    let Some(device) = find(db, asked, &report, now, &mut log)? else {
         let body = pack_message(&v1::DeviceReport::from(report));
         return Ok(Kept {
             device: asked.device,
@@ -57,7 +64,7 @@ pub(super) fn apply_report(
             body,
         });
     };
-    let state = update(db, &device, &report, observed)?;
+    let state = update(db, &device, &report, observed, &mut log)?;
     let mut wire = v1::DeviceReport::from(report);
     if state.is_some() {
         wire.facts = None;
@@ -77,9 +84,14 @@ fn find(
     asked: &Asked<'_>,
     report: &DeviceReport,
     now: UtcMillis,
+    log: &mut ChangeLog<'_>,
 ) -> Result<Option<Device>, DbError> {
     let facts = &report.facts;
     let target = rows::load(db, asked.device)?;
+    // A job that was under way must not bring back what an operator took out.
+    if target.as_ref().is_some_and(|target| target.forgotten) {
+        return Ok(None);
+    }
     let holder = match target {
         Some(target) if target.address.as_deref() == Some(&asked.address) => Some(target),
         Some(_) | None => rows::holder(db, asked.place.row, &asked.address)?,
@@ -128,9 +140,9 @@ fn find(
             let Some(moved) = moved else {
                 return Ok(holder);
             };
-            move_here(db, asked, moved, holder.as_ref(), fate)?
+            move_here(db, asked, moved, holder.as_ref(), fate, log)?
         }
-        (Placement::New(fate), holder) => add_here(db, asked, holder.as_ref(), fate, now)?,
+        (Placement::New(fate), holder) => add_here(db, asked, holder.as_ref(), fate, now, log)?,
     };
     // The names are claimed before the facts are merged, so that both can be compared later.
     let before = device.facts.clone();
@@ -146,14 +158,46 @@ fn move_here(
     mut moved: Device,
     holder: Option<&Device>,
     fate: Fate,
+    log: &mut ChangeLog<'_>,
 ) -> Result<Device, DbError> {
+    let vacated = moved.address.clone();
     let absorbed = holder.filter(|_| fate == Fate::Absorbed);
     let entry = rows::moved_entry(&moved, &endpoint(&asked.address)?, absorbed);
     rows::take_place(db, &mut moved, holder, fate, entry)?;
+    log.moved(
+        ChangeKind::Moved,
+        moved.row,
+        vacated.as_deref(),
+        moved.address.as_deref(),
+    )?;
+    if let (Some(holder), Fate::Displaced) = (holder, fate) {
+        log.gave_way(holder, vacated.as_deref())?;
+    }
     Ok(moved)
 }
 
 fn add_here(
+    db: &Connection,
+    asked: &Asked<'_>,
+    holder: Option<&Device>,
+    fate: Fate,
+    now: UtcMillis,
+    log: &mut ChangeLog<'_>,
+) -> Result<Device, DbError> {
+    let device = add_row(db, asked, holder, fate, now)?;
+    log.moved(
+        ChangeKind::Added,
+        device.row,
+        None,
+        device.address.as_deref(),
+    )?;
+    if let (Some(holder), Fate::Displaced) = (holder, fate) {
+        log.gave_way(holder, None)?;
+    }
+    Ok(device)
+}
+
+fn add_row(
     db: &Connection,
     asked: &Asked<'_>,
     holder: Option<&Device>,
@@ -197,15 +241,23 @@ fn answered_elsewhere(
     Ok(query.query_row(params![asked.job, asked.ordinal, device], |row| row.get(0))?)
 }
 
-/// Updates what is known of a device. Returns the state that the report equals.
-fn update(
+/// Updates what is known of a device, and records what changed. Returns the state that the report
+/// equals.
+pub(super) fn update(
     db: &Connection,
     device: &Device,
     report: &DeviceReport,
     observed: UtcMillis,
+    log: &mut ChangeLog<'_>,
 ) -> Result<Option<i64>, DbError> {
     if device.last_report.is_some_and(|last| observed < last) {
         return Ok(None);
+    }
+    let address = device.address.as_deref().unwrap_or_default();
+    let before = device.last_report.map(|_| device.last_failure);
+    let failure = report.failure.as_ref().map(|failure| failure.code);
+    if let Some(draft) = change::of_outcome(before, failure) {
+        log.add(device.row, address, &draft)?;
     }
     let facts = merge::merge_facts(&device.facts, &report.facts);
     let channels = merge::reported_channels(report);
@@ -214,8 +266,13 @@ fn update(
         outcome.touch(db, device)?;
         return Ok(None);
     }
-    let Some(body) = state_body(db, device, &facts, channels)? else {
+    let known = match (channels, device.state) {
+        (None, Some(state)) => Some(load_state(db, state)?.channels),
+        (_, _) => None,
+    };
+    let Some(body) = state_body(known.as_deref(), &facts, channels) else {
         // A failed login may still name the device; its channels have never been known.
+        record_changes(device, None, &facts, None, log)?;
         outcome.write(db, device, &facts, None)?;
         return Ok(None);
     };
@@ -227,6 +284,11 @@ fn update(
         outcome.touch(db, device)?;
         return Ok(exact.then_some(state));
     }
+    let known = match (channels, device.state) {
+        (Some(_), Some(state)) => Some(load_state(db, state)?.channels),
+        (_, _) => None,
+    };
+    record_changes(device, known, &facts, channels, log)?;
     if let Some(state) = device.state {
         db.prepare_cached("UPDATE device_states SET valid_to = ?2 WHERE id = ?1")?
             .execute(params![state, observed.millis()])?;
@@ -250,26 +312,55 @@ fn update(
 
 /// The encoded facts and channels of a device, in the form of a report; `None` where its channels
 /// are not known.
-fn state_body(
-    db: &Connection,
-    device: &Device,
+pub(super) fn state_body(
+    known: Option<&[v1::Channel]>,
     facts: &DeviceFacts,
     channels: Option<&[Channel]>,
-) -> Result<Option<Vec<u8>>, DbError> {
-    let channels = match (channels, device.state) {
+) -> Option<Vec<u8>> {
+    let channels = match (channels, known) {
         (Some(channels), _) => channels.iter().cloned().map(v1::Channel::from).collect(),
-        (None, Some(state)) => load_state(db, state)?.channels,
-        (None, None) => return Ok(None),
+        (None, Some(known)) => known.to_vec(),
+        (None, None) => return None,
     };
     let facts = Some(v1::DeviceFacts::from(facts.clone()));
-    Ok(Some(
-        v1::DeviceReport {
-            facts,
-            channels,
-            ..v1::DeviceReport::default()
-        }
-        .encode_to_vec(),
-    ))
+    let body = v1::DeviceReport {
+        facts,
+        channels,
+        ..v1::DeviceReport::default()
+    };
+    Some(body.encode_to_vec())
+}
+
+/// Records what differs between what was known of a device and what is known now.
+fn record_changes(
+    device: &Device,
+    known: Option<Vec<v1::Channel>>,
+    facts: &DeviceFacts,
+    channels: Option<&[Channel]>,
+    log: &mut ChangeLog<'_>,
+) -> Result<(), DbError> {
+    let known = known.map(read_channels).transpose()?;
+    let before = change::Known {
+        facts: &device.facts,
+        channels: known.as_deref(),
+    };
+    let after = change::Known { facts, channels };
+    for draft in change::between(before, after) {
+        log.add(
+            device.row,
+            device.address.as_deref().unwrap_or_default(),
+            &draft,
+        )?;
+    }
+    Ok(())
+}
+
+/// The channels of a stored state.
+pub(super) fn read_channels(wire: Vec<v1::Channel>) -> Result<Vec<Channel>, DbError> {
+    let channels = wire.into_iter().map(TryInto::try_into);
+    channels
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| DbError::damaged("channel", error))
 }
 
 /// Reads facts and channels of a state.
@@ -333,27 +424,51 @@ impl Outcome<'_> {
     ) -> Result<(), DbError> {
         self.touch(db, device)?;
         if *facts != device.facts {
-            let mut query = db.prepare_cached(
-                "UPDATE devices SET facts = ?2, serial = ?3, mac = ?4, search = ?5 WHERE id = ?1",
-            )?;
-            query.execute(params![
-                device.row,
-                rows::pack_facts(facts),
-                facts.serial,
-                mac_bytes(facts.mac),
-                rows::search_text(&device.entry, facts),
-            ])?;
+            write_facts(db, device, facts)?;
         }
         if let Some(state) = state {
-            let channels = state
-                .channels
-                .and_then(|channels| i64::try_from(channels).ok());
-            let mut query = db.prepare_cached(
-                "UPDATE devices SET state = ?2, state_hash = ?3,
-                        channel_count = coalesce(?4, channel_count) WHERE id = ?1",
-            )?;
-            query.execute(params![device.row, state.row, state.hash, channels])?;
+            write_state(db, device, state.row, state.hash, state.channels)?;
         }
         Ok(())
     }
+}
+
+/// Stores what a device says of itself.
+pub(super) fn write_facts(
+    db: &Connection,
+    device: &Device,
+    facts: &DeviceFacts,
+) -> Result<(), DbError> {
+    let mut query = db.prepare_cached(
+        "UPDATE devices SET facts = ?2, serial = ?3, mac = ?4, search = ?5, device_name = ?6,
+                        model = ?7, firmware = ?8 WHERE id = ?1",
+    )?;
+    query.execute(params![
+        device.row,
+        rows::pack_facts(facts),
+        facts.serial,
+        mac_bytes(facts.mac),
+        rows::search_text(&device.entry, facts, &device.note),
+        facts.name,
+        facts.model,
+        facts.firmware,
+    ])?;
+    Ok(())
+}
+
+/// Makes a state the current one of a device; `channels` is `None` where the report did not say.
+pub(super) fn write_state(
+    db: &Connection,
+    device: &Device,
+    state: i64,
+    hash: [u8; 16],
+    channels: Option<usize>,
+) -> Result<(), DbError> {
+    let channels = channels.and_then(|channels| i64::try_from(channels).ok());
+    let mut query = db.prepare_cached(
+        "UPDATE devices SET state = ?2, state_hash = ?3,
+                        channel_count = coalesce(?4, channel_count) WHERE id = ?1",
+    )?;
+    query.execute(params![device.row, state, hash, channels])?;
+    Ok(())
 }

@@ -2,11 +2,46 @@
 
 use rusqlite::Connection;
 
+use super::device_rows::unpack_facts;
 use super::error::{DbError, StoreError};
 
 /// Each step brings a database from the version of its position to the next one. Steps are never
 /// changed once released; new ones are added at the end.
-const STEPS: &[&str] = &[include_str!("schema-1.sql")];
+const STEPS: &[Step] = &[
+    Step {
+        sql: include_str!("schema-1.sql"),
+        fill: None,
+    },
+    Step {
+        sql: include_str!("schema-2.sql"),
+        fill: Some(name_devices),
+    },
+];
+
+/// Fills what a step made room for.
+type Fill = fn(&Connection) -> Result<(), DbError>;
+
+/// One step from a version to the next.
+struct Step {
+    /// Changes the tables.
+    sql: &'static str,
+    /// Fills what the change made room for, in the same transaction.
+    fill: Option<Fill>,
+}
+
+/// Fills the columns of facts that questions are often about.
+fn name_devices(db: &Connection) -> Result<(), DbError> {
+    let mut select = db.prepare("SELECT id, facts FROM devices WHERE facts <> x''")?;
+    let mut update =
+        db.prepare("UPDATE devices SET device_name = ?2, model = ?3, firmware = ?4 WHERE id = ?1")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, facts): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        let facts = unpack_facts(&facts)?;
+        update.execute((id, facts.name, facts.model, facts.firmware))?;
+    }
+    Ok(())
+}
 
 /// Sets up a connection. `writer` connections also bring the tables up to date.
 pub(super) fn prepare(connection: &mut Connection, writer: bool) -> Result<(), StoreError> {
@@ -36,7 +71,7 @@ pub(super) fn prepare(connection: &mut Connection, writer: bool) -> Result<(), S
 
 fn migrate(
     connection: &mut Connection,
-    steps: &[&str],
+    steps: &[Step],
     failed: impl Fn(DbError) -> StoreError,
 ) -> Result<(), StoreError> {
     let sql = |error: rusqlite::Error| failed(error.into());
@@ -52,7 +87,10 @@ fn migrate(
             continue;
         }
         let transaction = connection.transaction().map_err(sql)?;
-        transaction.execute_batch(step).map_err(sql)?;
+        transaction.execute_batch(step.sql).map_err(sql)?;
+        if let Some(fill) = step.fill {
+            fill(&transaction).map_err(&failed)?;
+        }
         transaction
             .pragma_update(None, "user_version", version)
             .map_err(sql)?;
@@ -72,6 +110,45 @@ mod tests {
         }
     }
 
+    fn step(sql: &'static str) -> Step {
+        Step { sql, fill: None }
+    }
+
+    /// A database that the first version filled keeps its devices, and their facts can be asked for.
+    #[test]
+    fn a_database_of_the_first_version_is_brought_up_to_date() {
+        use tvtfleet_proto::model::report::DeviceFacts;
+
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, &STEPS[..1], failed).unwrap();
+        let facts = DeviceFacts {
+            name: "NVR".into(),
+            model: "TD-3316".into(),
+            firmware: "1.4.10".into(),
+            ..DeviceFacts::default()
+        };
+        connection
+            .execute(
+                "INSERT INTO devices (site, position, address, name, entry, hostname, search, facts,
+                                      first_known)
+                 VALUES (1, 1, '10.0.0.1:6036', 'x', x'', '', '', ?1, 0),
+                        (1, 2, '10.0.0.2:6036', 'y', x'', '', '', x'', 0)",
+                [super::super::device_rows::pack_facts(&facts)],
+            )
+            .unwrap();
+        migrate(&mut connection, STEPS, failed).unwrap();
+        let found: Vec<(String, String, String)> = connection
+            .prepare("SELECT device_name, model, firmware FROM devices ORDER BY id")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let text = |a: &str, b: &str, c: &str| (a.into(), b.into(), c.into());
+        assert_eq!(found, [text("NVR", "TD-3316", "1.4.10"), text("", "", "")]);
+        assert_eq!(version(&connection), 2);
+    }
+
     fn version(connection: &Connection) -> i64 {
         connection
             .query_row("PRAGMA user_version", [], |row| row.get(0))
@@ -81,11 +158,11 @@ mod tests {
     #[test]
     fn steps_run_once_and_in_order() {
         let mut connection = Connection::open_in_memory().unwrap();
-        let one = "CREATE TABLE a (x)";
-        let two = "INSERT INTO a VALUES (1)";
-        migrate(&mut connection, &[one], failed).unwrap();
-        migrate(&mut connection, &[one, two], failed).unwrap();
-        migrate(&mut connection, &[one, two], failed).unwrap();
+        let one = || step("CREATE TABLE a (x)");
+        let two = || step("INSERT INTO a VALUES (1)");
+        migrate(&mut connection, &[one()], failed).unwrap();
+        migrate(&mut connection, &[one(), two()], failed).unwrap();
+        migrate(&mut connection, &[one(), two()], failed).unwrap();
         let rows: i64 = connection
             .query_row("SELECT count(*) FROM a", [], |row| row.get(0))
             .unwrap();
@@ -95,9 +172,10 @@ mod tests {
     #[test]
     fn a_step_that_fails_leaves_no_trace() {
         let mut connection = Connection::open_in_memory().unwrap();
-        assert!(migrate(&mut connection, &["CREATE TABLE a (x); nonsense"], failed).is_err());
+        let broken = step("CREATE TABLE a (x); nonsense");
+        assert!(migrate(&mut connection, &[broken], failed).is_err());
         assert_eq!(version(&connection), 0);
-        migrate(&mut connection, &["CREATE TABLE a (x)"], failed).unwrap();
+        migrate(&mut connection, &[step("CREATE TABLE a (x)")], failed).unwrap();
     }
 
     #[test]

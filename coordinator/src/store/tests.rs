@@ -1,8 +1,10 @@
 //! The database under duplicates, reordering, crashes, lost streams and hostile messages.
 
+mod changes;
 mod devices;
 mod fixture;
 mod history;
 mod jobs;
+pub(super) mod query_fixture;
 mod speed;
 mod spools;

@@ -6,17 +6,26 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::query::{QueryPage, RunQuery};
+use tvtfleet_proto::model::time::UtcMillis;
+
 use super::error::{DbError, StoreError};
-use super::schema;
+use super::{query, schema};
 
 /// Transactions that may wait for the writer; more submitters wait in turn.
 const WRITE_QUEUE: usize = 64;
 /// Read connections: enough that a long page does not hold up a short answer.
 const READERS: usize = 4;
+/// Questions in SQL that are answered at a time; each has a connection of its own.
+const QUESTIONS: usize = 2;
+/// How long a question waits for its turn.
+const QUESTION_WAIT: Duration = Duration::from_secs(2);
 const FILE: &str = "coordinator.db";
 const LOCK: &str = "coordinator.lock";
 
@@ -27,6 +36,9 @@ type Work = Box<dyn FnOnce(&mut Connection) + Send>;
 pub(crate) struct Store {
     writer: mpsc::Sender<Work>,
     readers: Arc<Readers>,
+    /// The database file, for questions in SQL.
+    path: Arc<Path>,
+    questions: Arc<Semaphore>,
 }
 
 struct Readers {
@@ -92,6 +104,8 @@ impl Store {
             Self {
                 writer,
                 readers: Arc::new(readers),
+                path: path.into(),
+                questions: Arc::new(Semaphore::new(QUESTIONS)),
             },
             Closed(closed),
         ))
@@ -141,6 +155,36 @@ impl Store {
                 .and_then(|transaction| work(&transaction));
             readers.put(connection);
             // A caller that went away must not free the place of a connection still in use.
+            drop(permit);
+            result.map_err(|source| StoreError::Failed { step, source })
+        });
+        result.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Answers a question in SQL.
+    ///
+    /// # Errors
+    ///
+    /// `query.invalid`, `query.timeout`, or that of the database.
+    pub(crate) async fn question(
+        &self,
+        request: RunQuery,
+        now: UtcMillis,
+    ) -> Result<QueryPage, StoreError> {
+        let step = "answer a question";
+        let permit = Arc::clone(&self.questions).acquire_owned();
+        let Ok(permit) = tokio::time::timeout(QUESTION_WAIT, permit).await else {
+            let source = DbError::refused(
+                ErrorCode::QueryTimeout,
+                "other questions are being answered",
+                "try again",
+            );
+            return Err(StoreError::Failed { step, source });
+        };
+        let permit = permit.map_err(|_| StoreError::Closed)?;
+        let path = Arc::clone(&self.path);
+        let result = tokio::task::spawn_blocking(move || {
+            let result = query::run(&path, &request, now);
             drop(permit);
             result.map_err(|source| StoreError::Failed { step, source })
         });

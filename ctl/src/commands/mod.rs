@@ -1,6 +1,7 @@
 //! The commands: one file each, with its arguments and what it does.
 
 pub(crate) mod agents;
+pub(crate) mod changes;
 pub(crate) mod completions;
 pub(crate) mod decode;
 pub(crate) mod device;
@@ -11,4 +12,5 @@ pub(crate) mod local;
 pub(crate) mod man;
 pub(crate) mod scan;
 pub(crate) mod sites;
+pub(crate) mod sql;
 pub(crate) mod status;

@@ -196,6 +196,10 @@ impl SelectorArgs {
         } else if let Some(job) = self.failed_of {
             Selector::FailedOf(job.id(server).await?)
         } else {
+            // A site that does not exist would select nothing, and say nothing among others.
+            for site in &self.site {
+                server.site(site).await?;
+            }
             Selector::Match {
                 tenants: self.tenant,
                 sites: self.site,
@@ -212,6 +216,8 @@ async fn submit(
     how: WorkArgs,
     io: &Io,
 ) -> Result<JobStatus, CliError> {
+    let deadline = how.deadline.unwrap_or(DEFAULT_JOB_DEADLINE);
+    let usual = DEFAULT_DEVICE_DEADLINE.min(deadline);
     let spec = JobSpec {
         selector,
         work: WorkOptions {
@@ -219,9 +225,9 @@ async fn submit(
             backend: how.backend,
             credential: how.credential,
             parallel: how.parallel,
-            device_deadline: how.device_timeout.unwrap_or(DEFAULT_DEVICE_DEADLINE),
+            device_deadline: how.device_timeout.unwrap_or(usual),
         },
-        deadline: how.deadline.unwrap_or(DEFAULT_JOB_DEADLINE),
+        deadline,
         note: how.note,
     };
     let request = SubmitJob {

@@ -6,6 +6,7 @@ mod config;
 mod decode;
 mod diff;
 mod errors;
+mod fleet_words;
 mod help;
 mod local;
 mod sandbox;

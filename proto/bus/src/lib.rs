@@ -4,7 +4,7 @@
 //! Nothing here knows what a job or a device is. There is no trait over NATS: its semantics are used
 //! as they are, and tests run a real server. Where to start:
 //!
-//! - [`connect`]: from [`ConnectOptions`] to a [`Bus`], and what becomes of it.
+//! - [`mod@connect`]: from [`ConnectOptions`] to a [`Bus`], and what becomes of it.
 //! - [`streams`]: the streams and buckets, ensured when the coordinator starts.
 //! - [`want`]: writing, reading and hearing of a site's want document.
 //! - [`publish`] and [`consume`]: the two ends of the results' stream.

@@ -268,6 +268,7 @@ impl TryFrom<v1::ListDevices> for ListDevices {
             with_channels: wire.with_channels,
             cursor: wire.cursor,
             limit: wire.limit,
+            at: wire.at_ms.map(UtcMillis::new),
         })
     }
 }
@@ -282,19 +283,26 @@ impl From<ListDevices> for v1::ListDevices {
             with_channels: model.with_channels,
             cursor: model.cursor,
             limit: model.limit,
+            at_ms: model.at.map(UtcMillis::millis),
         }
     }
 }
 
 impl From<v1::ShowDevice> for ShowDevice {
     fn from(wire: v1::ShowDevice) -> Self {
-        Self { name: wire.name }
+        Self {
+            name: wire.name,
+            at: wire.at_ms.map(UtcMillis::new),
+        }
     }
 }
 
 impl From<ShowDevice> for v1::ShowDevice {
     fn from(model: ShowDevice) -> Self {
-        Self { name: model.name }
+        Self {
+            name: model.name,
+            at_ms: model.at.map(UtcMillis::millis),
+        }
     }
 }
 
@@ -315,6 +323,7 @@ impl TryFrom<v1::DeviceView> for DeviceView {
             last_report: wire.last_report_ms.map(UtcMillis::new),
             last_success: wire.last_success_ms.map(UtcMillis::new),
             last_failure: optional_code(&wire.last_failure),
+            note: wire.note,
         })
     }
 }
@@ -334,6 +343,7 @@ impl From<DeviceView> for v1::DeviceView {
             last_report_ms: model.last_report.map(UtcMillis::millis),
             last_success_ms: model.last_success.map(UtcMillis::millis),
             last_failure: text_of(model.last_failure.as_ref()),
+            note: model.note,
         }
     }
 }

@@ -4,7 +4,9 @@
 
 mod api;
 mod device;
+mod discovery;
 mod field;
+mod history;
 mod job;
 mod rpc;
 mod site;

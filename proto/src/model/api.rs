@@ -172,13 +172,17 @@ pub struct ListDevices {
     pub cursor: String,
     /// The most rows; 0 is [`PAGE_MAX`].
     pub limit: u32,
+    /// As it was known at this moment; `None` is now.
+    pub at: Option<UtcMillis>,
 }
 
 /// Shows one device with its channels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShowDevice {
     /// Its lasting name, MAC, serial number, host name, or address where only one device has it.
     pub name: String,
+    /// As it was known at this moment; `None` is now.
+    pub at: Option<UtcMillis>,
 }
 
 /// A device as last known.
@@ -208,6 +212,8 @@ pub struct DeviceView {
     pub last_success: Option<UtcMillis>,
     /// The failure of the last report; `None` where it was good or there is none.
     pub last_failure: Option<ErrorCode>,
+    /// What the operators wrote about it; may be empty.
+    pub note: String,
 }
 
 /// Brings devices into the inventory. Devices that are known are updated, none is removed.

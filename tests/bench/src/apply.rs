@@ -62,9 +62,8 @@ pub struct Arguments {
 ///
 /// # Errors
 ///
-/// A program cannot be built or run, or not every report was applied.
-pub fn run(arguments: &Arguments) -> Result<Figures> {
-    let programs = Programs::build(&["tvt-coordinator"])?;
+/// A program cannot be run, or not every report was applied.
+pub fn run(arguments: &Arguments, programs: &Programs) -> Result<Figures> {
     let scratch = tempfile::tempdir().context("cannot create a temporary folder")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -87,7 +86,7 @@ pub fn run(arguments: &Arguments) -> Result<Figures> {
             fleet.sites,
         ),
     );
-    runtime.block_on(bench(&programs, scratch.path(), fleet, &mut figures))?;
+    runtime.block_on(bench(programs, scratch.path(), fleet, &mut figures))?;
     Ok(figures)
 }
 

@@ -53,9 +53,8 @@ fn size(text: &str) -> Result<Size, String> {
 ///
 /// # Errors
 ///
-/// A program cannot be built or run, or our compatible report is not pytvt's.
-pub fn run(arguments: &Arguments) -> Result<Figures> {
-    let programs = Programs::build(&["tvtctl"])?;
+/// A program cannot be run, or our compatible report is not pytvt's.
+pub fn run(arguments: &Arguments, programs: &Programs) -> Result<Figures> {
     let tvtctl = programs.path("tvtctl");
     let mut figures = Figures::new(
         "diff",

@@ -39,9 +39,8 @@ pub struct Arguments {
 ///
 /// # Errors
 ///
-/// A program cannot be built or run.
-pub fn run(arguments: &Arguments) -> Result<Figures> {
-    let programs = Programs::build(&SHIPPED)?;
+/// A program cannot be run.
+pub fn run(arguments: &Arguments, programs: &Programs) -> Result<Figures> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -57,7 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<Figures> {
         ),
     );
     let settle = Duration::from_secs(arguments.settle);
-    runtime.block_on(memory(&programs, scratch.path(), settle, &mut figures))?;
+    runtime.block_on(memory(programs, scratch.path(), settle, &mut figures))?;
     for program in SHIPPED {
         let path = programs.path(program);
         let size = fs::metadata(&path)

@@ -3,6 +3,7 @@
 
 pub mod apply;
 pub mod diff;
+pub mod discover;
 pub mod figures;
 pub mod idle;
 pub mod measure;

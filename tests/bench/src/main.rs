@@ -4,12 +4,13 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use tvtfleet_bench::figures::{Figures, Format, say};
 use tvtfleet_bench::measure::MeasuredArguments;
+use tvtfleet_bench::programs::{self, Programs};
 use tvtfleet_bench::scan::{self, WorkArguments};
 use tvtfleet_bench::workbooks::{self, BooksArguments};
-use tvtfleet_bench::{apply, diff, idle, programs};
+use tvtfleet_bench::{apply, diff, discover, idle};
 
 /// Benches of tvtfleet: speed and memory next to a baseline of the same run
 ///
@@ -20,15 +21,25 @@ use tvtfleet_bench::{apply, diff, idle, programs};
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct Common {
     /// How the figures are printed
     #[arg(long, global = true, value_enum, default_value_t)]
     format: Format,
+    /// Measure the programs as they were built before
+    #[arg(long, global = true)]
+    no_build: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Scan(scan::Arguments),
     Diff(diff::Arguments),
+    Discover(discover::Arguments),
     Workbooks(workbooks::Arguments),
     Apply(apply::Arguments),
     Idle(idle::Arguments),
@@ -46,11 +57,14 @@ fn main() -> ExitCode {
         Command::Measured(measured) => measured.run(),
         Command::Work(work) => work.run().and_then(|counted| print_json(&counted)),
         Command::Books(books) => books.run().and_then(|books| print_json(&books)),
-        Command::Diff(diff) => bench(arguments.format, || diff::run(&diff)),
-        Command::Workbooks(workbooks) => bench(arguments.format, || workbooks::run(&workbooks)),
-        Command::Apply(apply) => bench(arguments.format, || apply::run(&apply)),
-        Command::Idle(idle) => bench(arguments.format, || idle::run(&idle)),
-        Command::Scan(scan) => bench(arguments.format, || scan::run(&scan)),
+        Command::Scan(scan) => bench(&arguments.common, |programs| scan::run(&scan, programs)),
+        Command::Diff(diff) => bench(&arguments.common, |programs| diff::run(&diff, programs)),
+        Command::Discover(discover) => bench(&arguments.common, |programs| {
+            discover::run(&discover, programs)
+        }),
+        Command::Workbooks(books) => show(arguments.common.format, || workbooks::run(&books)),
+        Command::Apply(apply) => bench(&arguments.common, |programs| apply::run(&apply, programs)),
+        Command::Idle(idle) => bench(&arguments.common, |programs| idle::run(&idle, programs)),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -62,7 +76,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn bench(format: Format, run: impl FnOnce() -> Result<Figures>) -> Result<u8> {
+fn bench(common: &Common, run: impl FnOnce(&Programs) -> Result<Figures>) -> Result<u8> {
+    let programs = if common.no_build {
+        Programs::as_built()?
+    } else {
+        say("building the programs");
+        Programs::build()?
+    };
+    show(common.format, || run(&programs))
+}
+
+fn show(format: Format, run: impl FnOnce() -> Result<Figures>) -> Result<u8> {
     if !programs::optimised()? {
         say("this is not a release build: the figures say little");
     }

@@ -11,26 +11,29 @@ pub struct Programs {
     folder: PathBuf,
 }
 
+/// The packages whose programs are measured. Always built together, since cargo would build their
+/// dependencies anew for each other set.
+const PACKAGES: [&str; 4] = ["tvt-agent", "tvt-coordinator", "tvtctl", "tvt-sim"];
+
 impl Programs {
-    /// Builds the programs of these packages with the profile that this program was built with.
+    /// Builds the programs with the profile that this program was built with.
     ///
     /// # Errors
     ///
     /// cargo cannot be run, or fails.
-    pub fn build(packages: &[&str]) -> Result<Self> {
-        let own = own()?;
-        let folder = own.parent().context("this program lies nowhere")?;
-        let target = folder.parent().context("the target folder is unknown")?;
+    pub fn build() -> Result<Self> {
+        let programs = Self::as_built()?;
+        let target = programs.folder.parent();
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
         build
-            .args(["build", "--quiet", "--bins", "--target-dir"])
-            .arg(target)
+            .args(["build", "--quiet", "--locked", "--bins", "--target-dir"])
+            .arg(target.context("the target folder is unknown")?)
             .current_dir(root());
-        if is_release(folder) {
+        if is_release(&programs.folder) {
             build.arg("--release");
         }
-        for package in packages {
+        for package in PACKAGES {
             build.args(["--package", package]);
         }
         let status = build
@@ -38,8 +41,19 @@ impl Programs {
             .status()
             .context("cannot run cargo")?;
         if !status.success() {
-            bail!("{} cannot be built ({status})", packages.join(", "));
+            bail!("the programs cannot be built ({status})");
         }
+        Ok(programs)
+    }
+
+    /// Takes the programs as they lie beside this one.
+    ///
+    /// # Errors
+    ///
+    /// The system does not say where this program lies.
+    pub fn as_built() -> Result<Self> {
+        let own = own()?;
+        let folder = own.parent().context("this program lies nowhere")?;
         Ok(Self {
             folder: folder.to_owned(),
         })

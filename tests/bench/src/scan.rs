@@ -120,17 +120,12 @@ fn put(device: &mut Value, key: &str, value: Value) {
 ///
 /// # Errors
 ///
-/// A program cannot be built or run, or our scan's result is not right.
-pub fn run(arguments: &Arguments) -> Result<Figures> {
+/// A program cannot be run, or our scan's result is not right.
+pub fn run(arguments: &Arguments, programs: &Programs) -> Result<Figures> {
     let mut wanted = arguments.programs.clone();
     // pytvt first, so that the others can be compared with it.
     wanted.sort_unstable();
     wanted.dedup();
-    let mut packages = vec!["tvt-sim"];
-    if wanted.contains(&Program::Tvtctl) {
-        packages.push("tvtctl");
-    }
-    let programs = Programs::build(&packages)?;
     let mut figures = Figures::new(
         "scan",
         format!(

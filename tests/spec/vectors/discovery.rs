@@ -9,12 +9,12 @@ use tvtfleet_proto::device::tvt::Init;
 use tvtfleet_proto::device::{mhed, probe, ssdp, wsd};
 use tvtfleet_proto::model::discovery::{Claims, DeviceType, DiscoveredDevice, Method, TypeSource};
 
-use super::{Operation, Suite};
+use super::Suite;
 
 pub(super) const SUITE: Suite = Suite {
     file: "discovery.json",
     operations: &[
-        ("ssdp_msearch", ssdp_msearch as Operation),
+        ("ssdp_msearch", ssdp_msearch),
         ("parse_ssdp_xml", parse_ssdp_xml),
         ("classify_device", classify_device),
         ("scanner_json", scanner_json),

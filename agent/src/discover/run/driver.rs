@@ -275,12 +275,14 @@ impl Driver {
             Fate::Refused => sweep.on_alive(about, false),
             Fate::Unreachable { router } => sweep.on_dark(about, router),
             Fate::NoRoom => no_room = true,
+            Fate::Queued => {}
         });
         if let Some(echo) = &self.ears.echo {
             trouble::drain(&echo.socket, |about, fate| match fate {
                 Fate::Refused => sweep.on_alive(about, false),
                 Fate::Unreachable { router } => sweep.on_dark(about, router),
                 Fate::NoRoom => no_room = true,
+                Fate::Queued => {}
             });
         }
         if no_room {
@@ -412,6 +414,10 @@ impl Driver {
                 self.overrun(now);
                 false
             }
+            Err(Fate::Queued) => {
+                self.pace.rest(now);
+                false
+            }
             Err(Fate::Unreachable { .. }) => {
                 self.record.send_error();
                 self.sweep.on_dark(to, false);
@@ -539,5 +545,5 @@ fn sent(send: impl Fn() -> io::Result<usize>) -> Result<(), Fate> {
             }
         }
     }
-    Err(Fate::NoRoom)
+    Err(Fate::Queued)
 }

@@ -6,13 +6,13 @@ use ipnet::Ipv4Net;
 use tokio::net::UdpSocket;
 use tvtfleet_proto::device::{mhed, ssdp};
 use tvtfleet_proto::error::ErrorCode;
-use tvtfleet_proto::model::discovery::{DiscoverOptions, Method};
+use tvtfleet_proto::model::discovery::{DiscoverOptions, Method, Profile};
 use uuid::Uuid;
 
 use crate::discover::consent::{self, OWN_PREFIX_MIN};
 use crate::discover::echo::Echo;
 use crate::discover::event::{DiscoverContext, DiscoverError};
-use crate::discover::hosts::targets;
+use crate::discover::hosts::{Hosts, targets};
 use crate::discover::interfaces::{self, Interface};
 use crate::discover::multicast::{self, Shot};
 use crate::discover::sockets::{self, Trouble};
@@ -40,6 +40,10 @@ pub(super) struct Setup {
 }
 
 const MULTICAST: [Method; 3] = [Method::Mhed, Method::Ssdp, Method::Onvif];
+/// Hosts of our own networks that fit into the neighbour table at once.
+const OWN_HOSTS_MAX: u64 = 900;
+/// Each dark one stays in that table for three seconds: this pace keeps it from running over.
+const OWN_RATE: u32 = 250;
 /// More rounds are never polite.
 const ROUNDS_MAX: u8 = 3;
 
@@ -69,7 +73,8 @@ impl Setup {
         let subnets = subnets(&options, &chosen, context, &mut notes);
         let hosts = targets(&subnets, &options.excludes);
         consent::check(&options.subnets, &hosts, options.huge, &context.policy)?;
-        let (rate, agreed) = pace(&options, context, &mut notes);
+        let on_link = own_hosts(&hosts, &own);
+        let (rate, agreed) = pace(&options, context, on_link, &mut notes);
 
         let mut setup = Self {
             rate,
@@ -303,19 +308,31 @@ fn subnets(
 fn pace(
     options: &DiscoverOptions,
     context: &DiscoverContext,
+    on_link: u64,
     notes: &mut Vec<String>,
 ) -> (u32, bool) {
-    use tvtfleet_proto::model::discovery::Profile;
     let asked = options.asked_rate();
-    let rate = asked.min(context.rate_max.max(1));
+    let mut rate = asked.min(context.rate_max.max(1));
     if rate < asked {
         notes.push(format!(
             "the pace is {rate} probes per second: this site allows no more"
         ));
     }
+    if on_link > OWN_HOSTS_MAX && rate > OWN_RATE && !options.huge {
+        rate = OWN_RATE;
+        notes.push(format!(
+            "the pace is {rate} probes per second: more would overrun the neighbour table of this \
+             computer, which has room for 1,024 dark addresses at a time"
+        ));
+    }
     let agreed =
         options.rate.is_some() || matches!(options.profile, Profile::Routed | Profile::Lab);
     (rate, agreed)
+}
+
+/// How many of the hosts are in our own networks.
+fn own_hosts(hosts: &Hosts, own: &[Ipv4Net]) -> u64 {
+    own.iter().map(|net| hosts.overlap(net)).sum()
 }
 
 fn bind_failed(trouble: &Trouble) -> DiscoverError {

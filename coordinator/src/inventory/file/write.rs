@@ -56,7 +56,7 @@ impl<'a> From<&'a InventoryEntry> for FailedEntry<'a> {
     }
 }
 
-/// Writes an inventory that [`super::read`] and pytvt read.
+/// Writes an inventory that [`super::read()`] and pytvt read.
 ///
 /// # Errors
 /// Those of the writer.

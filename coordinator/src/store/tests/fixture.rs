@@ -238,9 +238,15 @@ pub(super) fn standing(db: &Connection) -> Vec<(String, String)> {
 }
 
 pub(super) fn show(db: &Connection, name: &str) -> Result<String, ErrorCode> {
-    inventory::show(db, &ShowDevice { name: name.into() })
-        .map(|view| view.device_id)
-        .map_err(|error| error.code())
+    inventory::show(
+        db,
+        &ShowDevice {
+            name: name.into(),
+            at: None,
+        },
+    )
+    .map(|view| view.device_id)
+    .map_err(|error| error.code())
 }
 
 pub(super) fn number(db: &Connection, sql: &str) -> i64 {

@@ -5,9 +5,9 @@ use clap::Subcommand;
 use crate::exit::Outcome;
 use crate::io::Io;
 
-use super::{export, import, list, show};
+use super::{edit, export, import, import_results, list, search, show};
 
-/// List, import and export devices
+/// List, edit, import and export devices
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List devices by site
@@ -16,8 +16,18 @@ pub(crate) enum Command {
     Show(show::Args),
     /// Bring devices of inventory files into the fleet
     Import(import::Args),
+    /// Bring results of earlier scans into the history
+    ImportResults(import_results::Args),
     /// Write devices as an inventory file
     Export(export::Args),
+    /// Find devices by a part of any of their names
+    Search(search::Args),
+    /// Put labels on devices and take them off
+    Label(edit::LabelArgs),
+    /// Write a note on a device
+    Note(edit::NoteArgs),
+    /// Take devices out of the inventory
+    Forget(edit::ForgetArgs),
 }
 
 impl Command {
@@ -27,7 +37,12 @@ impl Command {
             Self::List(args) => args.run(io).await,
             Self::Show(args) => args.run(io).await,
             Self::Import(args) => args.run(io).await,
+            Self::ImportResults(args) => args.run(io).await,
             Self::Export(args) => args.run(io).await,
+            Self::Search(args) => args.run(io).await,
+            Self::Label(args) => args.run(io).await,
+            Self::Note(args) => args.run(io).await,
+            Self::Forget(args) => args.run(io).await,
         }
     }
 }

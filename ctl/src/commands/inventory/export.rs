@@ -40,7 +40,7 @@ impl Args {
             files::check_writable(path)?;
         }
         let server = Server::connect(&self.server, io).await?;
-        let devices = server.devices(self.filter.request()).await?;
+        let devices = server.devices(self.filter.request(io)).await?;
         let entries: Vec<InventoryEntry> = devices.iter().map(entry).collect();
         match output {
             None => {

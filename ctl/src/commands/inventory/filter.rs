@@ -3,6 +3,9 @@
 use tvtfleet_proto::model::api::ListDevices;
 use tvtfleet_proto::model::id::{SiteId, TenantId};
 
+use crate::io::Io;
+use crate::moment::Moment;
+
 /// Options that narrow a list of devices. Kinds narrow together, repetitions widen.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Which devices")]
@@ -24,11 +27,14 @@ pub(super) struct FilterArgs {
         hide_default_value = true
     )]
     text: String,
+    /// As it was known at this time: 2026-11-02, monday, 3d, or a moment
+    #[arg(long, value_name = "TIME")]
+    at: Option<Moment>,
 }
 
 impl FilterArgs {
     /// The request for the first page.
-    pub(super) fn request(self) -> ListDevices {
+    pub(super) fn request(self, io: &Io) -> ListDevices {
         ListDevices {
             tenants: self.tenant,
             sites: self.site,
@@ -37,6 +43,7 @@ impl FilterArgs {
             with_channels: false,
             cursor: String::new(),
             limit: 0,
+            at: self.at.map(|at| at.from(io.clock.now())),
         }
     }
 }

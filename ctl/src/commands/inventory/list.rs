@@ -13,7 +13,9 @@ use super::view::DeviceRow;
 
 /// Arguments of `tvtctl inventory list`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  tvtctl inventory list --tenant acme --text TD-33")]
+#[command(
+    after_help = "Examples:\n  tvtctl inventory list --tenant acme --text TD-33\n  tvtctl inventory list --site acme/depot-1 --at monday"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     filter: FilterArgs,
@@ -33,7 +35,7 @@ pub(crate) struct Args {
 impl Args {
     pub(super) async fn run(self, io: &mut Io) -> Outcome {
         let server = Server::connect(&self.server, io).await?;
-        let devices = server.devices(self.filter.request()).await?;
+        let devices = server.devices(self.filter.request(io)).await?;
         let rows: Vec<DeviceRow> = devices.iter().map(DeviceRow::from).collect();
         output::list(io, self.format, &rows)?;
         Ok(ExitStatus::Success)

@@ -6,6 +6,7 @@ use tvtfleet_proto::model::api::ShowDevice;
 use crate::config::ServerArgs;
 use crate::exit::Outcome;
 use crate::io::Io;
+use crate::moment::Moment;
 use crate::output::Format;
 use crate::server::Server;
 
@@ -21,6 +22,9 @@ pub(crate) struct Args {
     /// Device id, MAC, serial number or host name; or the address, where only one device has it
     #[arg(value_name = "DEVICE")]
     device: String,
+    /// As it was known at this time: 2026-11-02, monday, 3d, or a moment
+    #[arg(long, value_name = "TIME")]
+    at: Option<Moment>,
     /// How to write it: table, json or csv (its channels)
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
@@ -31,7 +35,11 @@ pub(crate) struct Args {
 impl Args {
     pub(super) async fn run(self, io: &mut Io) -> Outcome {
         let server = Server::connect(&self.server, io).await?;
-        let device = server.show_device(ShowDevice { name: self.device }).await?;
+        let request = ShowDevice {
+            name: self.device,
+            at: self.at.map(|at| at.from(io.clock.now())),
+        };
+        let device = server.show_device(request).await?;
         view::write(io, self.format, &device)?;
         Ok(ExitStatus::Success)
     }

@@ -33,6 +33,7 @@ pub(super) struct DeviceRow {
     last_report: Option<String>,
     last_success: Option<String>,
     last_failure: Option<String>,
+    note: String,
 }
 
 impl From<&DeviceView> for DeviceRow {
@@ -59,6 +60,7 @@ impl From<&DeviceView> for DeviceRow {
             last_report: device.last_report.map(|moment| moment.to_string()),
             last_success: device.last_success.map(|moment| moment.to_string()),
             last_failure: device.last_failure.map(|code| code.to_string()),
+            note: device.note.clone(),
         }
     }
 }
@@ -99,6 +101,7 @@ impl Row for DeviceRow {
         "CHANNELS",
         "LAST REPORT",
         "STATE",
+        "LABELS",
     ];
 
     fn cells(&self) -> Vec<String> {
@@ -115,6 +118,7 @@ impl Row for DeviceRow {
                 .clone()
                 .unwrap_or_else(|| "never".to_owned()),
             self.condition().to_owned(),
+            self.labels.join(","),
         ]
     }
 }
@@ -247,6 +251,7 @@ fn describe(device: &DeviceRow) -> String {
         device.credential.as_deref().unwrap_or_default(),
     );
     line("Labels", &device.labels.join(", "));
+    line("Note", &device.note);
     line("State", device.condition());
     line("First known", &device.first_known);
     line(

@@ -19,7 +19,7 @@ use tvtfleet_proto::model::discovery::{
     DiscoverOptions, DiscoverReport, DiscoveredDevice, Method, Politeness, Profile, SweepCursor,
 };
 
-use crate::error::{CliError, Stop, output_error};
+use crate::error::{CliError, Stop};
 use crate::exit::Outcome;
 use crate::files;
 use crate::io::Io;
@@ -229,13 +229,6 @@ impl Args {
             files::write(&io.resolve(path), |out| {
                 serde_json::to_writer_pretty(&mut *out, &record)?;
                 out.write_all(b"\n")
-            })
-            .map_err(|error| match error.code {
-                ErrorCode::OutputUnwritable | ErrorCode::StorageFull => error,
-                _ => output_error(
-                    format!("cannot write {}", path.display()),
-                    &std::io::Error::other(error.to_string()),
-                ),
             })?;
         }
         Ok(())

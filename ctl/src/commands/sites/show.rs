@@ -1,11 +1,9 @@
 //! `tvtctl sites show`.
 
-use tvtfleet_proto::error::{ErrorCode, ExitStatus};
-use tvtfleet_proto::model::api::ListSites;
+use tvtfleet_proto::error::ExitStatus;
 use tvtfleet_proto::model::id::SiteId;
 
 use crate::config::ServerArgs;
-use crate::error::CliError;
 use crate::exit::Outcome;
 use crate::io::Io;
 use crate::output::{self, Format};
@@ -30,19 +28,8 @@ pub(crate) struct Args {
 impl Args {
     pub(super) async fn run(self, io: &mut Io) -> Outcome {
         let server = Server::connect(&self.server, io).await?;
-        let request = ListSites {
-            tenants: Vec::new(),
-            site: Some(self.site.clone()),
-        };
-        let sites = server.list_sites(request).await?;
-        if sites.is_empty() {
-            let message = format!("no site {}", self.site);
-            return Err(CliError::new(ErrorCode::SiteUnknown, message)
-                .hint("tvtctl sites list shows every site")
-                .into());
-        }
-        let rows: Vec<SiteRow> = sites.iter().map(SiteRow::from).collect();
-        output::list(io, self.format, &rows)?;
+        let site = server.site(&self.site).await?;
+        output::list(io, self.format, &[SiteRow::from(&site)])?;
         Ok(ExitStatus::Success)
     }
 }

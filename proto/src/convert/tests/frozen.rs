@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use prost::Message;
 
 use super::samples;
-use crate::model::api::{JobStatus, SubmitJob};
+use crate::model::api::{JobStatus, ListDevices, SubmitJob};
 use crate::model::job::Selector;
 use crate::wire::v1;
 
@@ -70,6 +70,50 @@ fn encoded() -> BTreeMap<&'static str, Vec<u8>> {
         (
             "SiteView",
             v1::SiteView::from(samples::site_view()).encode_to_vec(),
+        ),
+        (
+            "DiscoverOptions",
+            v1::DiscoverOptions::from(samples::discover_options()).encode_to_vec(),
+        ),
+        (
+            "DiscoverReport",
+            v1::DiscoverReport::from(samples::discover_report()).encode_to_vec(),
+        ),
+        (
+            "ListDevicesAt",
+            v1::ListDevices::from(ListDevices {
+                at: Some(samples::at(1)),
+                ..samples::list_devices()
+            })
+            .encode_to_vec(),
+        ),
+        (
+            "DevicePageNoted",
+            v1::DevicePage::from(samples::noted_devices()).encode_to_vec(),
+        ),
+        (
+            "ListChanges",
+            v1::ListChanges::from(samples::list_changes()).encode_to_vec(),
+        ),
+        (
+            "ChangePage",
+            v1::ChangePage::from(samples::changes()).encode_to_vec(),
+        ),
+        (
+            "EditDevices",
+            v1::EditDevices::from(samples::edit()).encode_to_vec(),
+        ),
+        (
+            "ImportResults",
+            v1::ImportResults::from(samples::past_results()).encode_to_vec(),
+        ),
+        (
+            "RunQuery",
+            v1::RunQuery::from(samples::query()).encode_to_vec(),
+        ),
+        (
+            "QueryPage",
+            v1::QueryPage::from(samples::answer()).encode_to_vec(),
         ),
         (
             "AgentView",

@@ -54,13 +54,23 @@ fn every_message_survives_the_trip() {
         ResultPage: samples::rows();
         DevicePage: samples::devices();
         ListDevices: samples::list_devices();
-        ShowDevice: ShowDevice { name: "nvr-1".into() };
+        ShowDevice: ShowDevice { name: "nvr-1".into(), at: Some(samples::at(1)) };
+        ListDevices: ListDevices { at: Some(samples::at(1)), ..samples::list_devices() };
+        DevicePage: samples::noted_devices();
+        ListChanges: samples::list_changes();
+        ChangePage: samples::changes();
+        EditDevices: samples::edit();
+        ImportResults: samples::past_results();
+        RunQuery: samples::query();
+        QueryPage: samples::answer();
         ImportDevices: samples::import();
         Imported: samples::imported();
         ListSites: ListSites { tenants: vec![], site: Some(samples::site()) };
         AddSite: AddSite { site: samples::site(), display_name: "D".into(), labels: vec!["l".into()] };
         SiteView: samples::site_view();
         AgentView: samples::agent_view();
+        DiscoverOptions: samples::discover_options();
+        DiscoverReport: samples::discover_report();
         CoordinatorInfo: CoordinatorInfo {
             version: "1".into(),
             started_at: samples::at(0),

@@ -9,11 +9,14 @@ use crate::model::agent::{AgentFacts, AgentView, Heartbeat, Hello, Progress, Wat
 use crate::model::api::*;
 use crate::model::ask::Ask;
 use crate::model::backend::{Backend, BackendChoice};
+use crate::model::change::*;
 use crate::model::channel::{Channel, ChannelLabel, ChannelStatus, StatusSource};
+use crate::model::discovery::*;
 use crate::model::id::{Epoch, ImportId, JobId, Sequence, SiteId, TargetNo, WantRevision};
 use crate::model::inventory::InventoryEntry;
 use crate::model::job::*;
 use crate::model::mac::MacAddr;
+use crate::model::query::*;
 use crate::model::report::{Attempt, DeviceFacts, DeviceFamily, DeviceReport, Failure};
 use crate::model::time::UtcMillis;
 use crate::model::want::*;
@@ -338,6 +341,7 @@ pub(super) fn devices() -> Page<DeviceView> {
         last_report: Some(at(5)),
         last_success: Some(at(4)),
         last_failure: Some(ErrorCode::ConnectTimeout),
+        note: String::new(),
     };
     Page {
         rows: vec![view],
@@ -354,6 +358,97 @@ pub(super) fn list_devices() -> ListDevices {
         with_channels: true,
         cursor: "c".into(),
         limit: 50,
+        at: None,
+    }
+}
+
+/// What later versions added to a page of devices.
+pub(super) fn noted_devices() -> Page<DeviceView> {
+    let mut page = devices();
+    for view in &mut page.rows {
+        view.note = "behind the bar".into();
+    }
+    page
+}
+
+pub(super) fn list_changes() -> ListChanges {
+    ListChanges {
+        tenants: vec!["acme".parse().unwrap()],
+        sites: vec![site()],
+        devices: vec!["nvr-1".into()],
+        kinds: vec![ChangeKind::Moved, ChangeKind::ChannelStatus],
+        since: Some(at(1)),
+        until: Some(at(2)),
+        cursor: "c".into(),
+        limit: 50,
+        after: Some(7),
+        wait: Duration::from_secs(20),
+    }
+}
+
+pub(super) fn changes() -> ChangePage {
+    ChangePage {
+        rows: vec![Change {
+            id: Uuid::from_u128(77),
+            at: at(3),
+            site: site(),
+            device_id: "sn:N9K42".into(),
+            hostname: "nvr-1".into(),
+            address: "10.0.0.5:9008".into(),
+            kind: ChangeKind::ChannelStatus,
+            channel: "4".into(),
+            channel_name: "Gate".into(),
+            field: "status".into(),
+            old: "Online".into(),
+            new: "Offline".into(),
+            job: Some(job()),
+        }],
+        next: Some("n".into()),
+        position: 12,
+    }
+}
+
+pub(super) fn edit() -> EditDevices {
+    EditDevices {
+        devices: vec!["nvr-1".into()],
+        add_labels: vec!["gold".into()],
+        remove_labels: vec!["old".into()],
+        note: Some("behind the bar".into()),
+        forget: true,
+    }
+}
+
+pub(super) fn past_results() -> ImportResults {
+    ImportResults {
+        import: ImportId::new(Uuid::from_u128(5)),
+        site: site(),
+        results: vec![PastResult {
+            entry: entry(),
+            report: report(),
+        }],
+    }
+}
+
+pub(super) fn query() -> RunQuery {
+    RunQuery {
+        sql: "SELECT 1".into(),
+        skip: 1000,
+        limit: 50,
+    }
+}
+
+pub(super) fn answer() -> QueryPage {
+    QueryPage {
+        columns: ["a", "b", "c", "d", "e"].map(Into::into).into(),
+        rows: vec![vec![
+            SqlValue::Null,
+            SqlValue::Integer(-4),
+            SqlValue::Real(0.5),
+            SqlValue::Text("x".into()),
+            SqlValue::Blob(vec![1, 2]),
+        ]],
+        more: true,
+        channels_pending: 3,
     }
 }
 
@@ -402,5 +497,92 @@ pub(super) fn agent_view() -> AgentView {
         clock_skew_ms: -250,
         want_taken: WantRevision(12),
         want_newest: WantRevision(13),
+    }
+}
+
+pub(super) fn discover_options() -> DiscoverOptions {
+    DiscoverOptions {
+        subnets: vec!["10.20.0.0/24".parse().unwrap()],
+        excludes: vec!["10.20.0.1/32".parse().unwrap()],
+        methods: [Method::Ssdp, Method::Tcp].into(),
+        profile: Profile::Routed,
+        rate: Some(500),
+        tcp_ports: vec![6036, 9008],
+        parallel: 64,
+        interfaces: vec!["eth0".into()],
+        bind: Some([10, 20, 0, 9].into()),
+        wait: Duration::from_millis(3200),
+        rounds: 2,
+        known: vec![[10, 20, 0, 7].into()],
+        huge: true,
+        resume: Some(SweepCursor {
+            seed: 7,
+            position: 9,
+        }),
+    }
+}
+
+pub(super) fn discover_report() -> DiscoverReport {
+    let address = |last: u8| std::net::Ipv4Addr::from([10, 20, 0, last]);
+    DiscoverReport {
+        devices: vec![DiscoveredDevice {
+            address: address(5),
+            source: address(6),
+            addresses: vec![address(5), address(6)],
+            methods: [Method::Mhed, Method::Tcp].into(),
+            interfaces: vec!["eth0".into()],
+            greeted: vec![6036],
+            device_type: DeviceType::Nvr,
+            type_source: TypeSource::Series,
+            flags: [Flag::AddressMismatch].into(),
+            claims: Claims {
+                mac: Some(MacAddr::from([0x58, 0x5B, 0x69, 0x10, 0, 0x0B])),
+                address: Some(address(5)),
+                name: "Depot".into(),
+                model: "TD-3316B2".into(),
+                series: "TVT_NVR".into(),
+                serial: "N9K42".into(),
+                vendor: "TVT".into(),
+                software_version: "1.4.10.0".into(),
+                kernel_version: "4.9".into(),
+                build_date: "2023-05-10".into(),
+                data_port: 6036,
+                http_port: 80,
+                rtsp_port: 554,
+                subnet_mask: Some([255, 255, 255, 0].into()),
+                gateway: Some(address(1)),
+                dns1: Some(address(2)),
+                dns2: Some(address(3)),
+                dhcp: Some(true),
+                channels: Some(16),
+                type_code: Some(3),
+                family: Some(DeviceFamily::Head),
+                protocol_version: Some(11),
+            },
+        }],
+        politeness: Politeness {
+            rate: 200,
+            peak_rate: 210,
+            multicast: 8,
+            unicast: 508,
+            retries: 254,
+            echoes: 240,
+            connects: 12,
+            overruns: 1,
+            send_errors: 2,
+            dropped: 3,
+            addresses: 254,
+            duration: Duration::from_millis(6500),
+            changes: vec![RateChange {
+                after: Duration::from_millis(900),
+                rate: 100,
+                reason: "the kernel had no room".into(),
+            }],
+        },
+        notes: vec!["a note".into()],
+        cursor: Some(SweepCursor {
+            seed: 7,
+            position: 9,
+        }),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 
 use super::handle::Device;
+use super::random::Random;
 use super::search::{Search, is_mhed_search, is_ssdp_search};
 
 const SSDP_GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 255, 250);
@@ -37,6 +38,8 @@ struct Answerer {
     unicast: UdpSocket,
     announcer: Option<UdpSocket>,
     lost: AtomicU32,
+    /// Searches that came so far.
+    heard: AtomicU64,
 }
 
 impl Responder {
@@ -110,6 +113,7 @@ impl Answerer {
         Ok(Some(Self {
             device: Arc::downgrade(device),
             lost: AtomicU32::new(search.lost),
+            heard: AtomicU64::new(0),
             search,
             unicast,
             announcer,
@@ -124,18 +128,21 @@ impl Answerer {
     }
 
     /// Whether this search is one of those that it does not hear.
-    fn misses(&self) -> bool {
+    fn misses(&self, device: &Device) -> bool {
         let count = |lost: u32| lost.checked_sub(1);
-        self.lost
+        let first = self
+            .lost
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, count)
-            .is_ok()
+            .is_ok();
+        let number = self.heard.fetch_add(1, Ordering::SeqCst);
+        first || Random::new(device.seed(), number).below(100) < self.search.loss
     }
 
     async fn answer_ssdp(&self, to: SocketAddr) {
         let Some(device) = self.device.upgrade() else {
             return;
         };
-        if self.misses() {
+        if self.misses(&device) {
             return;
         }
         let Some(reply) = self.search.ssdp_reply(&device.live().spec) else {
@@ -155,7 +162,7 @@ impl Answerer {
         let Some(socket) = self.announcer.as_ref().filter(|_| self.search.mhed) else {
             return;
         };
-        if self.misses() {
+        if self.misses(&device) {
             return;
         }
         self.pause().await;

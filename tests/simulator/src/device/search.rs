@@ -54,6 +54,8 @@ pub(crate) struct Search {
     pub(crate) delay_ms: u64,
     /// Searches that it does not hear.
     pub(crate) lost: u32,
+    /// Percent of the searches that it does not hear, or whose answer is lost.
+    pub(crate) loss: u64,
     /// How often it sends each answer.
     pub(crate) copies: u32,
     /// Whether it answers the vendor's search.
@@ -80,6 +82,7 @@ impl Default for Search {
             form: Form::default(),
             delay_ms: 0,
             lost: 0,
+            loss: 0,
             copies: 1,
             mhed: true,
             announce_ms: 0,

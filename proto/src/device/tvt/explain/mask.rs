@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn long_texts_are_masked_in_time() {
         for part in ["pass", "pass ", "pass=", "<pass>", "<a b=\"", "//", "@"] {
-            let text = part.repeat(1_000_000);
+            let text = part.repeat(100_000);
             assert!(!mask_text(&text).is_empty());
             assert!(!mask_xml(&text).is_empty());
         }
