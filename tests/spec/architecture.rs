@@ -141,7 +141,7 @@ fn deciding_modules_do_no_io() {
     ];
     let mut checked = 0;
     for (path, text) in shipped() {
-        if !pure.iter().any(|prefix| path.starts_with(prefix)) {
+        if !pure.iter().any(|prefix| path.starts_with(prefix)) || path.ends_with("tests.rs") {
             continue;
         }
         checked += 1;

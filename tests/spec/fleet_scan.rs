@@ -166,7 +166,7 @@ async fn a_site_that_is_offline_is_named_and_the_others_are_complete() {
         Duration::ZERO,
     )
     .await;
-    fleet.kill_agent("acme/south");
+    fleet.kill_agent("acme/south").await;
     let job = fleet.ctl(&["scan", "--all", "--detach"]).await.ended(0);
     let job = job.stdout.split_whitespace().last().unwrap().to_owned();
     tvtfleet_tests::eventually("the other two sites are done", || async {

@@ -98,7 +98,7 @@ async fn an_agent_that_is_killed_goes_on_where_it_was() {
     })
     .await;
     for site in SITES {
-        fleet.kill_agent(site);
+        fleet.kill_agent(site).await;
     }
     fleet.simulator.resume();
     for site in SITES {
@@ -119,7 +119,7 @@ async fn an_agent_that_is_killed_goes_on_where_it_was() {
 async fn a_coordinator_that_is_killed_takes_over_what_was_sent_meanwhile() {
     let mut fleet = TestFleet::start(&spec(), Duration::from_millis(2)).await;
     let job = in_the_middle(&fleet).await;
-    fleet.kill_coordinator();
+    fleet.kill_coordinator().await;
     fleet.simulator.resume();
     let all = u64::try_from(DEVICES).unwrap();
     fleet

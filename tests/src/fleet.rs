@@ -195,8 +195,14 @@ impl TestFleet {
     }
 
     /// Kills the coordinator without a word.
-    pub fn kill_coordinator(&mut self) {
-        self.coordinator = None;
+    ///
+    /// # Panics
+    ///
+    /// It cannot be killed.
+    pub async fn kill_coordinator(&mut self) {
+        if let Some(running) = self.coordinator.take() {
+            running.kill().await;
+        }
     }
 
     /// Starts the agent of a site on its spool, which lasts.
@@ -223,8 +229,14 @@ impl TestFleet {
     }
 
     /// Kills the agent of a site without a word.
-    pub fn kill_agent(&mut self, site: &str) {
-        self.agents.remove(site);
+    ///
+    /// # Panics
+    ///
+    /// It cannot be killed.
+    pub async fn kill_agent(&mut self, site: &str) {
+        if let Some(running) = self.agents.remove(site) {
+            running.kill().await;
+        }
     }
 
     /// What an agent has written to its log so far.
@@ -308,5 +320,25 @@ impl TestFleet {
             (online == count).then_some(())
         })
         .await;
+    }
+}
+
+/// A test that fails shows what the programs said.
+impl Drop for TestFleet {
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test runner shows it with the failure"
+    )]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for line in self.coordinator_log() {
+                eprintln!("coordinator: {line}");
+            }
+            for site in self.sites() {
+                for line in self.agent_log(site) {
+                    eprintln!("{site}: {line}");
+                }
+            }
+        }
     }
 }

@@ -125,6 +125,17 @@ impl Running {
         self.child.as_ref().and_then(Child::id)
     }
 
+    /// Kills it without a word and waits until it is gone, with its locks and sockets.
+    ///
+    /// # Panics
+    ///
+    /// It cannot be killed.
+    pub async fn kill(mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().await.expect("our own child");
+        }
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

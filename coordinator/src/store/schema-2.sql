@@ -9,7 +9,7 @@ ALTER TABLE devices ADD COLUMN model TEXT NOT NULL DEFAULT '';
 ALTER TABLE devices ADD COLUMN firmware TEXT NOT NULL DEFAULT '';
 -- The row of device_states whose channels are in the table channels.
 ALTER TABLE devices ADD COLUMN channels_state INTEGER;
-CREATE INDEX devices_model ON devices (model, firmware) WHERE address IS NOT NULL;
+CREATE INDEX devices_model ON devices (model, firmware, address) WHERE address IS NOT NULL;
 CREATE INDEX devices_name ON devices (name);
 CREATE INDEX devices_channels_due ON devices (id) WHERE state IS NOT channels_state;
 

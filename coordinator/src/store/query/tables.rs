@@ -1,7 +1,6 @@
 //! The tables that questions see, with what their columns mean.
 //!
-//! Every device has a site; it is joined from the left because SQLite then leaves the site out of
-//! questions that do not use it.
+//! The name of a site is looked up and not joined: SQLite leaves out what a question does not use.
 
 /// A table that questions in SQL can use.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +86,8 @@ const TABLES: &[Table] = &[
             ("last_report_ms", "the last report in milliseconds since 1970"),
             ("last_success_ms", "the last good report in milliseconds since 1970"),
         ],
-        sql: "SELECT d.name AS device_id, s.tenant || '/' || s.name AS site, s.tenant AS tenant,
+        sql: "SELECT d.name AS device_id, (SELECT tenant || '/' || name FROM main.sites WHERE id = d.site) AS site,
+                (SELECT tenant FROM main.sites WHERE id = d.site) AS tenant,
                 d.address AS address, d.hostname AS hostname, d.device_name AS name,
                 d.model AS model, d.serial AS serial, d.firmware AS firmware,
                 mac_text(d.mac) AS mac, d.channel_count AS channels,
@@ -98,7 +98,7 @@ const TABLES: &[Table] = &[
                 moment(d.first_known) AS first_known, moment(d.last_report) AS last_report,
                 moment(d.last_success) AS last_success, d.last_report AS last_report_ms,
                 d.last_success AS last_success_ms
-              FROM main.devices d LEFT JOIN main.sites s ON s.id = d.site
+              FROM main.devices d
               WHERE d.address IS NOT NULL",
     },
     Table {
@@ -120,13 +120,13 @@ const TABLES: &[Table] = &[
             ("since", "since when the status is known to be this one"),
             ("since_ms", "the same in milliseconds since 1970"),
         ],
-        sql: "SELECT d.name AS device_id, s.tenant || '/' || s.name AS site, s.tenant AS tenant,
+        sql: "SELECT d.name AS device_id, (SELECT tenant || '/' || name FROM main.sites WHERE id = d.site) AS site,
+                (SELECT tenant FROM main.sites WHERE id = d.site) AS tenant,
                 d.hostname AS hostname, d.address AS device_address, c.channel AS channel,
                 c.name AS name, c.address AS address, c.port AS port, c.status AS status,
                 c.protocol AS protocol, c.model AS model, moment(c.since) AS since,
                 c.since AS since_ms
-              FROM main.channels c JOIN main.devices d ON d.id = c.device
-              LEFT JOIN main.sites s ON s.id = d.site WHERE d.address IS NOT NULL",
+              FROM main.channels c JOIN main.devices d ON d.id = c.device WHERE d.address IS NOT NULL",
     },
     Table {
         name: "changes",
@@ -149,13 +149,13 @@ const TABLES: &[Table] = &[
             ("job", "the job that found it; NULL where none did"),
         ],
         sql: "SELECT uuid_text(c.uid) AS id, moment(c.at) AS at, c.at AS at_ms,
-                s.tenant || '/' || s.name AS site, s.tenant AS tenant, d.name AS device_id,
+                (SELECT tenant || '/' || name FROM main.sites WHERE id = c.site) AS site,
+                (SELECT tenant FROM main.sites WHERE id = c.site) AS tenant, d.name AS device_id,
                 d.hostname AS hostname, c.address AS address, c.kind AS kind,
                 c.channel AS channel, c.channel_name AS channel_name, c.field AS field,
                 c.old AS old, c.new AS new,
                 (SELECT uuid_text(j.uuid) FROM main.jobs j WHERE j.id = c.job) AS job
-              FROM main.changes c JOIN main.devices d ON d.id = c.device
-              JOIN main.sites s ON s.id = c.site",
+              FROM main.changes c JOIN main.devices d ON d.id = c.device",
     },
     Table {
         name: "jobs",
