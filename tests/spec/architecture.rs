@@ -133,7 +133,8 @@ fn deciding_modules_do_no_io() {
     ];
     let io = [
         "std::fs",
-        "std::net",
+        "std::net::Tcp",
+        "std::net::Udp",
         "tokio::",
         "rusqlite",
         "SystemTime::now",

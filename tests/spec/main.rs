@@ -10,6 +10,7 @@ mod bus_rpc;
 mod bus_streams;
 mod bus_want;
 mod decode;
+mod deploy_files;
 mod device_probe;
 mod discover_netns;
 mod fleet_scan;
