@@ -130,7 +130,8 @@ pub fn run(arguments: &Arguments, programs: &Programs) -> Result<Figures> {
         "scan",
         format!(
             "{} recorders with {} channels, {} ms before each packet; x_ideal is wall time to the sum \
-             of all delays / concurrency, x_schedule to the same list worked off with what one device alone takes, x_pytvt is pytvt's wall time to this one",
+             of all delays / concurrency, x_schedule to the same list worked off with what one device \
+             alone takes, x_pytvt is pytvt's wall time to this one",
             arguments.devices, arguments.channels, arguments.latency,
         ),
     );
