@@ -20,6 +20,7 @@ mod history;
 mod local_scan;
 mod nothing_lost;
 mod telemetry;
+mod trouble;
 mod tshark;
 mod vectors;
 

@@ -251,8 +251,10 @@ async fn wait_and_report(
     if !quiet {
         let job = &submitted.job;
         io.note(&format!(
-            "Job {}: {} devices at {} sites",
-            job.id, job.devices.total, job.sites_total
+            "Job {}: {} at {}",
+            job.id,
+            counted(job.devices.total, "device"),
+            counted(job.sites_total, "site")
         ));
     }
     let (status, ended) =
@@ -267,4 +269,8 @@ async fn wait_and_report(
     watch::tell_offline(&status.job, io);
     watch::tell_troubled(&status.job, io);
     Ok(written)
+}
+
+fn counted(count: u32, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
