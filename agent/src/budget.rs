@@ -2,59 +2,108 @@
 //!
 //! Recorders lock an account after five or six wrong tries, for half an hour. So a credential that a
 //! device refused, or whose fate on it is unknown, is not tried again on that device in the same job,
-//! whatever the interface, and no two logins to one device run at the same time. [`Brake`] stops a
-//! whole job when many devices refuse: then the stored password is wrong, not the devices.
+//! whatever the interface; nor, over all jobs, once it was refused twice within 24 hours; nor while the
+//! device says that the account is locked. No two logins to one device run at the same time. [`Brake`]
+//! stops a whole job when many devices refuse: then the stored password is wrong, not the devices.
 //!
-//! A device is known by the Ethernet address of its greeting and by its endpoint. Passwords are kept
-//! as digests, in memory only.
+//! A device is known by the Ethernet address of its greeting and by its endpoint. Accounts are known by
+//! fingerprints under a random key of the agent. An agent keeps the key and the refusals of the last day
+//! in its data folder, so that a restart forgets nothing. A changed password has another fingerprint and
+//! may be tried at once, unless the account is locked; `tvt-agent forget-refusals` drops everything.
+//! `tvtctl local` remembers for as long as its process lives.
 
 mod brake;
+mod fingerprint;
+mod keeper;
 mod ledger;
+mod memory;
 
+use std::path::Path;
 use std::sync::Mutex;
 
-use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
+use tvtfleet_bus::clock::Clock;
+use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::id::JobId;
+use tvtfleet_proto::model::report::Failure;
 use tvtfleet_proto::model::secret::Credential;
 
+use fingerprint::{Account, FingerprintKey};
+use keeper::Keeper;
 use ledger::{Begin, Ledger};
+use memory::{Memory, REFUSALS_MAX, Withheld};
 
-pub(crate) use brake::{Brake, is_refused_login};
+pub(crate) use brake::Brake;
+pub use keeper::KeeperError;
 pub(crate) use ledger::{DeviceName, Spent};
 
 /// The budget of one site, for all its jobs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct AttemptBudget {
+    key: FingerprintKey,
     ledger: Mutex<Ledger>,
+    /// Where the memory is kept; `None` keeps it in this process.
+    keeper: Option<Keeper>,
     freed: Notify,
 }
 
+impl Default for AttemptBudget {
+    /// A budget whose memory ends with the process.
+    fn default() -> Self {
+        Self {
+            key: FingerprintKey::random(),
+            ledger: Mutex::default(),
+            keeper: None,
+            freed: Notify::new(),
+        }
+    }
+}
+
 impl AttemptBudget {
+    /// A budget that goes on with the memory of a folder, and keeps it there.
+    ///
+    /// # Errors
+    ///
+    /// `storage.io`.
+    pub(crate) fn open(folder: &Path) -> Result<Self, KeeperError> {
+        let keeper = Keeper::new(folder);
+        Ok(Self {
+            key: keeper.key()?,
+            ledger: Mutex::new(Ledger::with_memory(keeper.read()?)),
+            keeper: Some(keeper),
+            freed: Notify::new(),
+        })
+    }
+
     /// Waits until no other login to the device runs, and takes a permit for one.
     ///
-    /// The caller bounds the wait. `None`: this credential has been refused there in this job.
-    pub(crate) async fn permit(
-        &self,
+    /// The caller bounds the wait.
+    ///
+    /// # Errors
+    ///
+    /// Why the login must not be tried now.
+    pub(crate) async fn permit<'a>(
+        &'a self,
+        clock: &'a dyn Clock,
         job: JobId,
         names: Vec<DeviceName>,
         credential: &Credential,
-    ) -> Option<LoginPermit<'_>> {
-        let user = credential.username.clone();
-        let password = Sha256::digest(credential.password.expose().as_bytes()).into();
+    ) -> Result<LoginPermit<'a>, Barred> {
+        let account = self.key.account(credential);
         loop {
             let freed = self.freed.notified();
             let mut freed = std::pin::pin!(freed);
             freed.as_mut().enable();
-            match self.with(|ledger| ledger.begin(job, &names, &user, &password)) {
-                Begin::Spent => return None,
+            match self.with(|ledger| ledger.begin(job, &names, &account, clock.now())) {
+                Begin::SpentInJob => return Err(Barred::InJob),
+                Begin::Withheld(withheld) => return Err(Barred::Withheld(withheld)),
                 Begin::Granted => {
-                    return Some(LoginPermit {
+                    return Ok(LoginPermit {
                         budget: self,
+                        clock,
                         job,
                         names,
-                        user,
-                        password,
+                        account,
                         spent: Spent::OneTry,
                     });
                 }
@@ -69,9 +118,26 @@ impl AttemptBudget {
         self.with(|ledger| ledger.restore(job, names));
     }
 
-    /// Drops what is known about a job that has ended.
+    /// Drops what is known about a job that has ended. What devices refused is remembered all the same.
     pub(crate) fn forget(&self, job: JobId) {
         self.with(|ledger| ledger.forget(job));
+    }
+
+    fn end(&self, permit: &LoginPermit<'_>) {
+        let now = permit.clock.now();
+        self.with(|ledger| {
+            let changed =
+                ledger.end(permit.job, &permit.names, &permit.account, permit.spent, now);
+            // At once, and before anybody may log in there again. It costs a write to the disk on this
+            // thread, but refusals are rare, and the brake ends a job after a few.
+            if changed
+                && let Some(keeper) = &self.keeper
+                && let Err(error) = keeper.write(ledger.memory())
+            {
+                tracing::error!(error = %crate::chain::Chain(&error), "a refused login is not remembered on the disk");
+            }
+        });
+        self.freed.notify_waiters();
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut Ledger) -> R) -> R {
@@ -83,14 +149,63 @@ impl AttemptBudget {
     }
 }
 
+/// Drops the memory of a folder. Returns how many refusals and locks were in it.
+///
+/// # Errors
+///
+/// `storage.io`.
+pub(crate) fn drop_memory(folder: &Path) -> Result<usize, KeeperError> {
+    let keeper = Keeper::new(folder);
+    let memory = keeper.read()?;
+    let count = memory
+        .refusals()
+        .count()
+        .saturating_add(memory.locks().count());
+    if count > 0 {
+        keeper.write(&Memory::default())?;
+    }
+    Ok(count)
+}
+
+/// Why a login must not be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Barred {
+    /// The device refused the credential in this job.
+    InJob,
+    /// It refused it too often within a day, or has locked the account.
+    Withheld(Withheld),
+}
+
+impl From<Barred> for Failure {
+    fn from(barred: Barred) -> Self {
+        match barred {
+            Barred::InJob => Self::new(
+                ErrorCode::AttemptsSpent,
+                "this credential has failed on this device in this job and is not tried again",
+            ),
+            Barred::Withheld(Withheld::Spent(until)) => Self::new(
+                ErrorCode::AttemptsSpent,
+                format!(
+                    "this device has refused this credential {REFUSALS_MAX} times within a day; not \
+                     tried again before {until}, unless the password is changed at the agent"
+                ),
+            ),
+            Barred::Withheld(Withheld::Locked(until)) => Self::new(
+                ErrorCode::AccountLocked,
+                format!("the device has locked this account; not tried again before {until}"),
+            ),
+        }
+    }
+}
+
 /// Leave to log in to one device once. Dropped without [`Self::settle`], the try counts.
 #[derive(Debug)]
 pub(crate) struct LoginPermit<'a> {
     budget: &'a AttemptBudget,
+    clock: &'a dyn Clock,
     job: JobId,
     names: Vec<DeviceName>,
-    user: String,
-    password: [u8; 32],
+    account: Account,
     spent: Spent,
 }
 
@@ -103,139 +218,9 @@ impl LoginPermit<'_> {
 
 impl Drop for LoginPermit<'_> {
     fn drop(&mut self) {
-        self.budget.with(|ledger| {
-            ledger.end(self.job, &self.names, &self.user, self.password, self.spent)
-        });
-        self.budget.freed.notify_waiters();
+        self.budget.end(self);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tvtfleet_proto::model::mac::MacAddr;
-    use tvtfleet_proto::model::secret::Secret;
-
-    fn job(n: u128) -> JobId {
-        JobId::new(uuid::Uuid::from_u128(n))
-    }
-
-    fn credential(password: &str) -> Credential {
-        Credential {
-            username: "admin".into(),
-            password: Secret::new(password),
-        }
-    }
-
-    fn names(mac: u8, port: u16) -> Vec<DeviceName> {
-        let mac = Some(MacAddr::from([0x58, 0x5B, 0x69, 0, 0, mac]));
-        DeviceName::all(mac, &format!("10.0.0.1:{port}").parse().unwrap())
-    }
-
-    #[tokio::test]
-    async fn a_refused_credential_is_spent_on_the_device_in_the_job() {
-        let budget = AttemptBudget::default();
-        budget
-            .permit(job(1), names(1, 6036), &credential("x"))
-            .await
-            .unwrap()
-            .settle(Spent::OneTry);
-        assert!(
-            budget
-                .permit(job(1), names(1, 6036), &credential("x"))
-                .await
-                .is_none()
-        );
-        assert!(
-            budget
-                .permit(job(1), names(1, 9008), &credential("x"))
-                .await
-                .is_none(),
-            "same MAC"
-        );
-        assert!(
-            budget
-                .permit(job(1), names(2, 6036), &credential("x"))
-                .await
-                .is_none(),
-            "same place"
-        );
-        assert!(
-            budget
-                .permit(job(1), names(2, 9008), &credential("x"))
-                .await
-                .is_some()
-        );
-        assert!(
-            budget
-                .permit(job(1), names(1, 6036), &credential("y"))
-                .await
-                .is_some()
-        );
-        assert!(
-            budget
-                .permit(job(2), names(1, 6036), &credential("x"))
-                .await
-                .is_some()
-        );
-        budget.forget(job(1));
-        assert!(
-            budget
-                .permit(job(1), names(1, 6036), &credential("x"))
-                .await
-                .is_some()
-        );
-    }
-
-    #[tokio::test]
-    async fn an_accepted_login_costs_nothing_and_a_dropped_one_counts() {
-        let budget = AttemptBudget::default();
-        budget
-            .permit(job(1), names(1, 1), &credential("x"))
-            .await
-            .unwrap()
-            .settle(Spent::Nothing);
-        drop(
-            budget
-                .permit(job(1), names(1, 1), &credential("x"))
-                .await
-                .unwrap(),
-        );
-        assert!(
-            budget
-                .permit(job(1), names(1, 1), &credential("x"))
-                .await
-                .is_none()
-        );
-    }
-
-    #[tokio::test]
-    async fn a_refusal_from_before_a_restart_bars_every_credential() {
-        let budget = AttemptBudget::default();
-        budget.restore(job(1), names(1, 1));
-        assert!(
-            budget
-                .permit(job(1), names(1, 2), &credential("any"))
-                .await
-                .is_none()
-        );
-        assert!(
-            budget
-                .permit(job(1), names(2, 2), &credential("any"))
-                .await
-                .is_some()
-        );
-    }
-
-    #[tokio::test]
-    async fn two_logins_to_one_device_follow_each_other() {
-        let budget = AttemptBudget::default();
-        let secret = credential("x");
-        let first = budget.permit(job(1), names(1, 1), &secret).await.unwrap();
-        let second = budget.permit(job(2), names(1, 2), &secret);
-        let mut second = std::pin::pin!(second);
-        assert!(futures_util::poll!(second.as_mut()).is_pending());
-        first.settle(Spent::Nothing);
-        assert!(second.await.is_some());
-    }
-}
+mod tests;

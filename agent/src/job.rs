@@ -14,12 +14,12 @@ use tvtfleet_bus::{Bus, rpc};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::Progress;
 use tvtfleet_proto::model::id::{JobId, SiteId, TargetNo};
-use tvtfleet_proto::model::report::DeviceReport;
+use tvtfleet_proto::model::report::{DeviceReport, Failure};
 use tvtfleet_proto::model::want::{JobWant, OutItem, SiteEvent, SiteOutcome, SiteWork};
 use tvtfleet_proto::subject::{self, RpcOp};
 use tvtfleet_proto::wire::v1;
 
-use crate::budget::{DeviceName, is_refused_login};
+use crate::budget::DeviceName;
 use crate::chain::Chain;
 use crate::journal::{JobFile, JournalError, JournalJob, ReportedDevice};
 use crate::outbox::WriterHandle;
@@ -292,7 +292,10 @@ impl JobTask {
         if stopped && self.context.stop.is_cancelled() && !self.unwanted.is_cancelled() {
             return None;
         }
-        let refused = report.failure.as_ref().is_some_and(is_refused_login);
+        let refused = report
+            .failure
+            .as_ref()
+            .is_some_and(Failure::is_refused_login);
         let (target, mac) = (report.target, report.facts.mac);
         let item = OutItem::Report(Box::new(report));
         let place = self.context.writer.submit(item, &self.trace).await.ok()?;

@@ -34,8 +34,8 @@ mod status;
 mod turn;
 pub mod work;
 
-pub use budget::AttemptBudget;
+pub use budget::{AttemptBudget, KeeperError};
 pub use config::AgentConfig;
 pub use device::ProtocolSettings;
 pub use retry::RetrySettings;
-pub use service::{AgentError, run, site_context};
+pub use service::{AgentError, forget_refusals, run, site_context};

@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use tvt_agent::config::AgentConfig;
 use tvt_agent::credentials::CredentialFile;
-use tvt_agent::{AgentError, site_context};
+use tvt_agent::{AgentError, forget_refusals, site_context};
 use tvtfleet_bus::Shutdown;
 use tvtfleet_bus::telemetry::{self, LogFormat, Verbosity};
 use tvtfleet_proto::error::ExitStatus;
@@ -17,6 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   tvt-agent check --config /etc/tvtfleet/agent.toml
   tvt-agent run --config /etc/tvtfleet/agent.toml
+  tvt-agent forget-refusals --config /etc/tvtfleet/agent.toml
   TVT_AGENT_NATS_URL=nats://127.0.0.1:4222 tvt-agent -v run --config agent.toml
 
 Variables win over the file: TVT_AGENT_TENANT, TVT_AGENT_SITE, TVT_AGENT_DATA_DIR,
@@ -46,6 +47,13 @@ enum Command {
     Run(ConfigFile),
     /// Check the configuration and the credentials, without connecting anywhere
     Check(ConfigFile),
+    /// Forget which logins devices have refused, and which accounts they have locked
+    ///
+    /// An agent does not try a credential again that a device has refused twice within 24 hours, nor
+    /// an account that a device has locked. A changed password is tried without this command, unless
+    /// the account is locked. Use it once you know that the accounts are free again. The agent must
+    /// not run meanwhile.
+    ForgetRefusals(ConfigFile),
 }
 
 #[derive(Debug, Args)]
@@ -79,6 +87,7 @@ fn carry_out(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.command {
         Command::Run(file) => run(arguments, file),
         Command::Check(file) => check(file),
+        Command::ForgetRefusals(file) => forget(file),
     }
 }
 
@@ -130,6 +139,14 @@ fn check(file: &ConfigFile) -> anyhow::Result<()> {
         }
     }
     text.push_str("the configuration can be used\n");
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("cannot write to standard output")
+}
+
+fn forget(file: &ConfigFile) -> anyhow::Result<()> {
+    let count = forget_refusals(&read(file)?)?;
+    let text = format!("forgot {count} refusals and locks\n");
     std::io::stdout()
         .write_all(text.as_bytes())
         .context("cannot write to standard output")

@@ -17,8 +17,8 @@ use tvtfleet_proto::model::report::{DeviceReport, Failure};
 use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::{SiteWork, Target};
 
-use crate::budget::{Brake, is_refused_login};
-use crate::device::gate::refusal_text;
+use crate::budget::Brake;
+use crate::device::gate::braked;
 use crate::plan::{Plan, PlanEnd, PlanLimits, Step};
 use crate::retry::pause_before_retry;
 use crate::turn::{TryEnd, Turn, try_once};
@@ -118,9 +118,7 @@ impl Run {
             {
                 Step::Start { target, deadline } => self.start(target, deadline).await,
                 Step::Skip(target) => {
-                    let text = refusal_text(ErrorCode::JobBraked).unwrap_or_default();
-                    self.report_failure(target, Failure::new(ErrorCode::JobBraked, text))
-                        .await;
+                    self.report_failure(target, braked()).await;
                 }
                 Step::Settle(target) => self.report(target).await,
                 Step::Wait(until) => self.wait(until).await,
@@ -260,8 +258,12 @@ impl Run {
             .as_ref()
             .is_none_or(|failure| failure.code != ErrorCode::JobBraked)
         {
-            self.brake
-                .count(report.failure.as_ref().is_some_and(is_refused_login));
+            self.brake.count(
+                report
+                    .failure
+                    .as_ref()
+                    .is_some_and(Failure::is_refused_login),
+            );
         }
         self.apply_brake();
     }

@@ -252,7 +252,7 @@ async fn a_refused_credential_is_not_tried_on_the_same_device_again() {
     assert_eq!(first.logins() + second.logins(), 1);
     let mut codes: Vec<_> = reports.values().filter_map(code).collect();
     codes.sort_unstable();
-    assert_eq!(codes, [ErrorCode::LoginRejected, ErrorCode::AccountLocked]);
+    assert_eq!(codes, [ErrorCode::LoginRejected, ErrorCode::AttemptsSpent]);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::AgentFacts;
 use tvtfleet_proto::model::id::{Epoch, Sequence};
 
+use crate::budget::{AttemptBudget, KeeperError, drop_memory};
 use crate::config::{AgentConfig, ConfigError};
 use crate::credentials::{CredentialError, CredentialFile, CredentialSource, NoCredentials};
 use crate::heartbeat::Speaker;
@@ -62,6 +63,9 @@ pub enum AgentError {
     /// The journal cannot be opened.
     #[error("cannot open the journal")]
     Journal(#[from] JournalError),
+    /// The memory of refused logins cannot be used.
+    #[error("cannot use the memory of refused logins")]
+    Budget(#[from] KeeperError),
     /// The bus cannot be used.
     #[error("cannot use the message bus")]
     Bus(#[from] BusError),
@@ -74,7 +78,7 @@ impl AgentError {
         match self {
             Self::Config(error) => error.code(),
             Self::Credentials(error) => error.code(),
-            Self::DataFolder { .. } => ErrorCode::StorageIo,
+            Self::DataFolder { .. } | Self::Budget(_) => ErrorCode::StorageIo,
             Self::Locked(_) => ErrorCode::StorageLocked,
             Self::Spool(error) => error.code(),
             Self::Journal(error) => error.code(),
@@ -92,7 +96,8 @@ impl AgentError {
             | Self::Credentials(_)
             | Self::DataFolder { .. }
             | Self::Spool(_)
-            | Self::Journal(_) => None,
+            | Self::Journal(_)
+            | Self::Budget(_) => None,
         }
     }
 }
@@ -129,8 +134,10 @@ struct Parts {
 
 impl Parts {
     fn open(config: &AgentConfig) -> Result<Self, AgentError> {
-        let devices = Arc::new(site_context(config)?);
+        let mut devices = site_context(config)?;
         let lock = lock(&config.data_dir)?;
+        devices.budget = AttemptBudget::open(&config.data_dir)?;
+        let devices = Arc::new(devices);
         let site = config.site.clone();
         let new_epoch = Epoch::new(uuid::Uuid::new_v4());
         let fill = |epoch, sequence| filler(&site, epoch, sequence);
@@ -241,6 +248,17 @@ pub fn site_context(config: &AgentConfig) -> Result<SiteContext, AgentError> {
     Ok(SiteContext::new(credentials, policy, protocol, clock)
         .with_parallel(config.parallel)
         .with_retry(config.retry))
+}
+
+/// Forgets which logins devices have refused: for an operator who knows that an account is free again.
+/// The agent of the data folder must not run. Returns how many refusals and locks there were.
+///
+/// # Errors
+///
+/// `storage.locked` where the agent runs, `storage.io`.
+pub fn forget_refusals(config: &AgentConfig) -> Result<usize, AgentError> {
+    let _lock = lock(&config.data_dir)?;
+    Ok(drop_memory(&config.data_dir)?)
 }
 
 /// Makes the data folder and takes it for this process.

@@ -174,6 +174,7 @@ async fn ask_by(
         endpoint: &target.endpoint,
         credential: credential.as_ref(),
         budget: &site.budget,
+        clock: &*site.clock,
         braked: &shared.braked,
     };
     let visit = Visit {

@@ -152,8 +152,10 @@ registry! {
     ClosedAfterLogin = "device.closed_after_login", Protocol, retry false;
     /// Wrong user name or password.
     LoginRejected = "device.login_rejected", Credentials, retry false;
-    /// The account is locked on the device, or this credential has used up its tries.
+    /// The account is locked on the device: it said so now, or not long ago.
     AccountLocked = "device.locked", Credentials, retry false;
+    /// The device refused this credential before; it is not tried again for now, or in this job.
+    AttemptsSpent = "device.attempts_spent", Credentials, retry false;
     /// The device has too many clients.
     Busy = "device.busy", Refused, retry true;
     /// The device refuses this client or this account.

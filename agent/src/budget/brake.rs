@@ -1,8 +1,5 @@
 //! The brake of a job: many refused logins mean a wrong stored password, not broken devices.
 
-use tvtfleet_proto::error::{ErrorCode, ErrorKind};
-use tvtfleet_proto::model::report::Failure;
-
 /// A job is stopped when at least this many logins were refused ...
 const BRAKE_REFUSED: u32 = 5;
 /// ... and they are more than one in this many of the devices done.
@@ -28,13 +25,6 @@ impl Brake {
     }
 }
 
-/// Whether a device's failure is a refused login in the sense of the brake.
-pub(crate) fn is_refused_login(failure: &Failure) -> bool {
-    failure.credentials_sent
-        && failure.code.kind() == ErrorKind::Credentials
-        && failure.code != ErrorCode::PasswordChangeRequired
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,25 +34,5 @@ mod tests {
         let pulled = |finished: u32, refused: u32| Brake { finished, refused }.is_pulled();
         assert!(!pulled(4, 4) && pulled(5, 5) && pulled(24, 5) && !pulled(25, 5));
         assert!(!pulled(100, 20) && pulled(100, 21) && !pulled(0, 0));
-    }
-
-    #[test]
-    fn only_refusals_that_came_from_the_device_count() {
-        let sent = |code| {
-            is_refused_login(&Failure {
-                credentials_sent: true,
-                ..Failure::new(code, "")
-            })
-        };
-        assert!(
-            sent(ErrorCode::LoginRejected)
-                && sent(ErrorCode::LoginFailed)
-                && sent(ErrorCode::AccountLocked)
-        );
-        assert!(!sent(ErrorCode::PasswordChangeRequired) && !sent(ErrorCode::Busy));
-        assert!(!is_refused_login(&Failure::new(
-            ErrorCode::AccountLocked,
-            ""
-        )));
     }
 }

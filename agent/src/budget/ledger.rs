@@ -1,10 +1,16 @@
 //! The bookkeeping of the attempt budget, without waiting.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
 
 use tvtfleet_proto::model::address::Endpoint;
 use tvtfleet_proto::model::id::JobId;
 use tvtfleet_proto::model::mac::MacAddr;
+use tvtfleet_proto::model::time::UtcMillis;
+
+use super::fingerprint::{Account, Fingerprint};
+use super::memory::{Memory, Withheld};
 
 /// A name by which a device is known to the budget.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,26 +29,47 @@ impl DeviceName {
             .chain([Self::At(endpoint.clone())])
             .collect()
     }
+
+    /// Reads what `Display` writes.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text.split_once('/')? {
+            ("mac", mac) => mac.parse().ok().map(Self::Mac),
+            ("at", endpoint) => endpoint.parse().ok().map(Self::At),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mac(mac) => write!(f, "mac/{mac}"),
+            Self::At(endpoint) => write!(f, "at/{endpoint}"),
+        }
+    }
 }
 
 /// What became of a login for which a permit had been given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spent {
-    /// No credential was sent, the device accepted it, or said that it did not look at it.
+    /// No credential was sent, or the device said that it did not look at it.
     Nothing,
+    /// The device accepted it: what it refused before does not count any more.
+    Accepted,
     /// The device refused it, or nobody knows.
     OneTry,
+    /// The device says that the account is locked, for so long where it says that too.
+    Locked {
+        /// From now.
+        retry_after: Option<Duration>,
+    },
 }
 
 /// What must not be tried again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Refused {
     Everything(DeviceName),
-    Credential {
-        device: DeviceName,
-        user: String,
-        password: [u8; 32],
-    },
+    Credential(DeviceName, Fingerprint),
 }
 
 /// Whether a login may begin.
@@ -50,7 +77,10 @@ pub(super) enum Refused {
 pub(super) enum Begin {
     Granted,
     InUse,
-    Spent,
+    /// Refused in this job before.
+    SpentInJob,
+    /// Refused too often, or locked, in whatever job.
+    Withheld(Withheld),
 }
 
 /// The bookkeeping, without waiting.
@@ -58,9 +88,23 @@ pub(super) enum Begin {
 pub(super) struct Ledger {
     refused: BTreeMap<JobId, BTreeSet<Refused>>,
     in_use: BTreeSet<DeviceName>,
+    memory: Memory,
 }
 
 impl Ledger {
+    /// A ledger that goes on with what was remembered.
+    pub(super) fn with_memory(memory: Memory) -> Self {
+        Self {
+            memory,
+            ..Self::default()
+        }
+    }
+
+    /// What outlives the jobs.
+    pub(super) const fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
     /// Bars every credential from the devices that refused one before a restart.
     pub(super) fn restore(&mut self, job: JobId, names: Vec<DeviceName>) {
         let refused = self.refused.entry(job).or_default();
@@ -77,8 +121,8 @@ impl Ledger {
         &mut self,
         job: JobId,
         names: &[DeviceName],
-        user: &str,
-        password: &[u8; 32],
+        account: &Account,
+        now: UtcMillis,
     ) -> Begin {
         if names.iter().any(|name| self.in_use.contains(name)) {
             return Begin::InUse;
@@ -86,47 +130,56 @@ impl Ledger {
         let spent = self.refused.get(&job).is_some_and(|refused| {
             names.iter().any(|name| {
                 refused.contains(&Refused::Everything(name.clone()))
-                    || refused.contains(&Refused::Credential {
-                        device: name.clone(),
-                        user: user.to_owned(),
-                        password: *password,
-                    })
+                    || refused.contains(&Refused::Credential(name.clone(), account.credential))
             })
         });
+        if let Some(withheld) = self.memory.withheld(names, account, now) {
+            return Begin::Withheld(withheld);
+        }
         if spent {
-            return Begin::Spent;
+            return Begin::SpentInJob;
         }
         self.in_use.extend(names.iter().cloned());
         Begin::Granted
     }
 
-    /// Ends a login that was begun.
+    /// Ends a login that was begun. Returns whether the memory has changed.
     pub(super) fn end(
         &mut self,
         job: JobId,
         names: &[DeviceName],
-        user: &str,
-        password: [u8; 32],
+        account: &Account,
         spent: Spent,
-    ) {
+        now: UtcMillis,
+    ) -> bool {
         for name in names {
             self.in_use.remove(name);
         }
-        if spent == Spent::OneTry {
-            let refused = self.refused.entry(job).or_default();
-            refused.extend(names.iter().map(|name| Refused::Credential {
-                device: name.clone(),
-                user: user.to_owned(),
-                password,
-            }));
+        match spent {
+            Spent::Nothing => return false,
+            Spent::Accepted => return self.memory.accepted(names, account),
+            Spent::OneTry => self.memory.refused(names, account, now),
+            Spent::Locked { retry_after } => {
+                self.memory.refused(names, account, now);
+                self.memory.locked(names, account, now, retry_after);
+            }
         }
+        let refused = self.refused.entry(job).or_default();
+        refused.extend(
+            names
+                .iter()
+                .map(|name| Refused::Credential(name.clone(), account.credential)),
+        );
+        true
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fingerprint::FingerprintKey;
     use super::*;
     use proptest::prelude::*;
+    use tvtfleet_proto::model::secret::{Credential, Secret};
 
     fn job(n: u128) -> JobId {
         JobId::new(uuid::Uuid::from_u128(n))
@@ -137,6 +190,21 @@ mod tests {
         DeviceName::all(mac, &format!("10.0.0.1:{port}").parse().unwrap())
     }
 
+    fn account(password: u8) -> Account {
+        FingerprintKey::new([1; 32]).account(&Credential {
+            username: "admin".into(),
+            password: Secret::new(password.to_string()),
+        })
+    }
+
+    #[test]
+    fn names_read_back() {
+        for name in names(7, 6036) {
+            assert_eq!(DeviceName::parse(&name.to_string()), Some(name));
+        }
+        assert_eq!(DeviceName::parse("mac/at/x"), None);
+    }
+
     proptest! {
         #[test]
         fn no_credential_is_refused_twice_by_a_device_in_a_job(
@@ -144,12 +212,13 @@ mod tests {
         ) {
             let mut ledger = Ledger::default();
             let mut refused = BTreeSet::new();
-            for (number, mac, port, password, refuse) in tries {
-                let (names, password) = (names(mac, port), [password; 32]);
-                if ledger.begin(job(number), &names, "admin", &password) == Begin::Granted {
+            for (minutes, (number, mac, port, password, refuse)) in (0..).zip(tries) {
+                let (names, account) = (names(mac, port), account(password));
+                let now = UtcMillis::new(1_800_000_000_000).after(Duration::from_secs(minutes * 60));
+                if ledger.begin(job(number), &names, &account, now) == Begin::Granted {
                     prop_assert!(!refused.contains(&(number, mac, password)));
                     let spent = if refuse { Spent::OneTry } else { Spent::Nothing };
-                    ledger.end(job(number), &names, "admin", password, spent);
+                    ledger.end(job(number), &names, &account, spent, now);
                     if refuse {
                         refused.insert((number, mac, password));
                     }

@@ -5,7 +5,6 @@ use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::report::{DeviceFacts, DeviceFamily, Failure};
 
 use super::connect::Seconds;
-use super::gate::refusal_text;
 use super::interface::{Answer, DeviceError};
 use super::settings::ProtocolSettings;
 
@@ -86,16 +85,8 @@ fn greeted(greeting: &Init) -> DeviceFacts {
 /// Puts a failure into words: pytvt's where it has some for the situation, so that scripts that look
 /// for them keep working.
 fn words(failure: &SessionFailure, received: u64, settings: &ProtocolSettings) -> Failure {
-    let text = pytvt_words(failure.code, received, settings)
-        .or_else(|| {
-            let ours = if failure.credentials_sent {
-                None
-            } else {
-                refusal_text(failure.code)
-            };
-            ours.map(str::to_owned)
-        })
-        .unwrap_or_else(|| match failure.hint {
+    let text =
+        pytvt_words(failure.code, received, settings).unwrap_or_else(|| match failure.hint {
             Some(hint) => format!("{} (looks like {hint})", failure.text),
             None => failure.text.clone(),
         });

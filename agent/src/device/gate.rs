@@ -2,13 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tvtfleet_bus::clock::Clock;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::address::Endpoint;
 use tvtfleet_proto::model::id::JobId;
 use tvtfleet_proto::model::mac::MacAddr;
+use tvtfleet_proto::model::report::Failure;
 use tvtfleet_proto::model::secret::Credential;
 
-use crate::budget::{AttemptBudget, DeviceName, LoginPermit};
+use crate::budget::{AttemptBudget, DeviceName, LoginPermit, Spent};
 
 /// Guards the logins to one device in one job.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +19,7 @@ pub(crate) struct LoginGate<'a> {
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) credential: Option<&'a Credential>,
     pub(crate) budget: &'a AttemptBudget,
+    pub(crate) clock: &'a dyn Clock,
     pub(crate) braked: &'a AtomicBool,
 }
 
@@ -26,41 +29,30 @@ impl<'a> LoginGate<'a> {
     ///
     /// # Errors
     ///
-    /// `job.braked`, `device.locked`, `device.credential_missing`.
-    pub(crate) async fn pass(self, mac: Option<MacAddr>) -> Result<LoginPermit<'a>, ErrorCode> {
-        let credential = self.credential.ok_or(ErrorCode::CredentialMissing)?;
+    /// `job.braked`, `device.attempts_spent`, `device.locked`, `device.credential_missing`; their texts
+    /// name the moment from which the login may be tried, where there is one.
+    pub(crate) async fn pass(self, mac: Option<MacAddr>) -> Result<LoginPermit<'a>, Failure> {
+        let missing = || {
+            let text = "no credential is known for this device";
+            Failure::new(ErrorCode::CredentialMissing, text)
+        };
+        let credential = self.credential.ok_or_else(missing)?;
         let names = DeviceName::all(mac, self.endpoint);
-        let permit = self.budget.permit(self.job, names, credential).await;
-        let permit = permit.ok_or(ErrorCode::AccountLocked)?;
+        let permit = self
+            .budget
+            .permit(self.clock, self.job, names, credential)
+            .await?;
         // Looked at last: the brake may have been pulled during the wait.
         if self.braked.load(Ordering::Acquire) {
-            permit.settle(crate::budget::Spent::Nothing);
-            return Err(ErrorCode::JobBraked);
+            permit.settle(Spent::Nothing);
+            return Err(braked());
         }
         Ok(permit)
     }
 }
 
-/// What to tell people about logins that the gate did not let pass.
-const REFUSALS: [(ErrorCode, &str); 3] = [
-    (
-        ErrorCode::AccountLocked,
-        "this credential has failed on this device in this job and is not tried again",
-    ),
-    (
-        ErrorCode::JobBraked,
-        "not tried: too many logins of this job were refused, the password may be wrong",
-    ),
-    (
-        ErrorCode::CredentialMissing,
-        "no credential is known for this device",
-    ),
-];
-
-/// What to tell people about a login that the gate did not let pass.
-pub(crate) fn refusal_text(code: ErrorCode) -> Option<&'static str> {
-    REFUSALS
-        .iter()
-        .find(|(refused, _)| *refused == code)
-        .map(|(_, text)| *text)
+/// The failure of a device that was left out because of the brake.
+pub(crate) fn braked() -> Failure {
+    let text = "not tried: too many logins of this job were refused, the password may be wrong";
+    Failure::new(ErrorCode::JobBraked, text)
 }

@@ -144,6 +144,8 @@ struct Drive<'a, 's> {
     outgoing: Zeroizing<Vec<u8>>,
     mac: Option<MacAddr>,
     permit: Option<LoginPermit<'a>>,
+    /// Why the gate did not let the login pass, in words.
+    refusal: Option<String>,
 }
 
 impl<'a, 's> Drive<'a, 's> {
@@ -158,6 +160,7 @@ impl<'a, 's> Drive<'a, 's> {
             outgoing,
             mac: None,
             permit: None,
+            refusal: None,
         }
     }
 
@@ -174,8 +177,9 @@ impl<'a, 's> Drive<'a, 's> {
                         self.ask_gate().await;
                     }
                     Event::LoggedIn(_) => {}
-                    Event::Finished(outcome) => {
+                    Event::Finished(mut outcome) => {
                         self.settle(&outcome);
+                        self.explain(&mut outcome);
                         self.collect();
                         return Ok((*outcome, self.outgoing));
                     }
@@ -209,7 +213,10 @@ impl<'a, 's> Drive<'a, 's> {
                     self.permit = Some(permit);
                     self.session.proceed(Instant::now());
                 }
-                Err(code) => self.session.deny(code),
+                Err(refused) => {
+                    self.refusal = Some(refused.text);
+                    self.session.deny(refused.code);
+                }
             },
             () = sleep_until(end.into()) => self.session.handle_timeout(Instant::now()),
         }
@@ -250,16 +257,27 @@ impl<'a, 's> Drive<'a, 's> {
     }
 
     fn settle(&mut self, outcome: &Outcome) {
-        if let Some(permit) = self.permit.take() {
-            let counted = outcome
-                .result
-                .as_ref()
-                .is_err_and(|failure| failure.may_have_counted());
-            permit.settle(if counted {
-                Spent::OneTry
-            } else {
-                Spent::Nothing
-            });
+        let Some(permit) = self.permit.take() else {
+            return;
+        };
+        permit.settle(match &outcome.result {
+            Ok(_) => Spent::Accepted,
+            Err(failure) if failure.login_accepted => Spent::Accepted,
+            Err(failure) if failure.code == ErrorCode::AccountLocked => {
+                // The protocol does not say for how long.
+                Spent::Locked { retry_after: None }
+            }
+            Err(failure) if failure.may_have_counted() => Spent::OneTry,
+            Err(_) => Spent::Nothing,
+        });
+    }
+
+    /// Puts the gate's words into the outcome of a session that it ended.
+    fn explain(&mut self, outcome: &mut Outcome) {
+        if let (Some(text), Err(failure)) = (self.refusal.take(), &mut outcome.result)
+            && !failure.credentials_sent
+        {
+            failure.text = text;
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, ErrorKind};
 
 use super::ask::Ask;
 use super::backend::Backend;
@@ -88,6 +88,15 @@ impl Failure {
             wire_code: None,
         }
     }
+
+    /// Whether the device refused a login that was sent to it. What counts for the brake of a job: a
+    /// password that is right but has to be changed does not.
+    #[must_use]
+    pub fn is_refused_login(&self) -> bool {
+        self.credentials_sent
+            && self.code.kind() == ErrorKind::Credentials
+            && self.code != ErrorCode::PasswordChangeRequired
+    }
 }
 
 /// One try of one backend.
@@ -150,5 +159,30 @@ impl DeviceReport {
 impl fmt::Display for DeviceFamily {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_refusals_that_came_from_the_device_are_refused_logins() {
+        let sent = |code| {
+            Failure {
+                credentials_sent: true,
+                ..Failure::new(code, "")
+            }
+            .is_refused_login()
+        };
+        for code in [
+            ErrorCode::LoginRejected,
+            ErrorCode::LoginFailed,
+            ErrorCode::AccountLocked,
+        ] {
+            assert!(sent(code), "{code}");
+            assert!(!Failure::new(code, "").is_refused_login(), "{code}");
+        }
+        assert!(!sent(ErrorCode::PasswordChangeRequired) && !sent(ErrorCode::Busy));
     }
 }

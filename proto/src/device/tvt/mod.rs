@@ -49,6 +49,8 @@ pub use init::{INIT_LEN, Init, SoftwareVersion};
 pub use limits::Limits;
 pub use login::{LoginPlan, LoginRefusal, Protection, Variant};
 pub use outcome::{Event, Findings, Login, LoginOffer, Outcome, Traffic, TunnelAttempt};
-pub use reply::{StandardLogin, classify_login_failure, login_failure_code};
+pub use reply::{
+    StandardLogin, classify_head_login_failure, classify_login_failure, login_failure_code,
+};
 pub use session::Session;
 pub use tunnel::{TunnelPath, TunnelReply, TunnelTrouble, tunnel_request};

@@ -220,6 +220,21 @@ pub const fn classify_login_failure(code: u32) -> ErrorCode {
     }
 }
 
+/// What the code of a refused head-variant login means.
+///
+/// UNCERTAIN: the layout of this payload is not known. A first word from 0x2000_0000 up is read as a code
+/// of the recorders' web interface, where these are known: 0x2000_0023 no such user, 0x2000_0024 wrong
+/// password, 0x2000_0026 account bound to another client, 0x2000_0027 account locked. A capture of a
+/// locked recorder settles it. Everything else is a wrong password, and nothing is ever retried.
+#[must_use]
+pub const fn classify_head_login_failure(code: u32) -> ErrorCode {
+    match code {
+        0x2000_0026 => ErrorCode::RefusedByDevice,
+        0x2000_0027 => ErrorCode::AccountLocked,
+        _ => ErrorCode::LoginRejected,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use super::command::CommandId;
 use super::frame::Frame;
 use super::head::{FIXED_LEN, HeadLogin};
 use super::login::Variant;
-use super::reply::{classify_login_failure, login_failure_code};
+use super::reply::{classify_head_login_failure, classify_login_failure, login_failure_code};
 use crate::error::ErrorCode;
 
 /// What a frame means before the login has succeeded.
@@ -36,7 +36,9 @@ pub(super) fn verdict(variant: Variant, frame: &Frame) -> Verdict {
         Variant::Standard if command == CommandId::LOGIN_ACCEPTED => Verdict::Accepted,
         Variant::Standard => Verdict::Pushed,
         Variant::Head if command.is_head_login_refused() => {
-            Verdict::Refused(ErrorCode::LoginRejected)
+            let code = login_failure_code(payload)
+                .map_or(ErrorCode::LoginRejected, classify_head_login_failure);
+            Verdict::Refused(code)
         }
         Variant::Head
             if payload.len() >= FIXED_LEN

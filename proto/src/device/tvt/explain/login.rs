@@ -6,7 +6,9 @@ use super::super::field::{array_at, count, hex, keep, padded_text, u8_at, u32_at
 use super::super::head::HeadLogin;
 use super::super::init::Init;
 use super::super::limits::KEPT_PAYLOAD;
-use super::super::reply::{StandardLogin, classify_login_failure, login_failure_code};
+use super::super::reply::{
+    StandardLogin, classify_head_login_failure, classify_login_failure, login_failure_code,
+};
 use super::commands::login_failure_name;
 use super::fields::{maybe, number, text};
 use super::mask::MASK;
@@ -316,6 +318,7 @@ pub(super) fn explain_refused(
     let is_standard = command == CommandId::LOGIN_REFUSED;
     unit.code = Some(match wire {
         Some(wire) if is_standard => classify_login_failure(wire),
+        Some(wire) if command.is_head_login_refused() => classify_head_login_failure(wire),
         Some(_) | None => code,
     });
     unit.fields

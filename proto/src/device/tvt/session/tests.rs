@@ -145,6 +145,27 @@ fn refusals_are_classified() {
         ),
         (
             11,
+            frame(0x0100_0204, &[0x27, 0, 0, 0x20]),
+            ErrorCode::AccountLocked,
+            Some(0x2000_0027),
+            "27000020",
+        ),
+        (
+            11,
+            frame(0x0100_0204, &[0x23, 0, 0, 0x20]),
+            ErrorCode::LoginRejected,
+            Some(0x2000_0023),
+            "23000020",
+        ),
+        (
+            11,
+            frame(0x0100_0204, &[0x26, 0, 0, 0x20]),
+            ErrorCode::RefusedByDevice,
+            Some(0x2000_0026),
+            "26000020",
+        ),
+        (
+            11,
             frame(0x0100_0102, &[3, 0, 0, 0]),
             ErrorCode::Busy,
             Some(3),
