@@ -31,7 +31,7 @@ pub const NOISE_AFTER_LOGIN: u32 = 4096;
 
 /// Channels read from a head-variant login reply; the vendor library stops at 128.
 pub const CHANNELS: u16 = 512;
-/// Cameras read from one JSON document.
+/// Cameras read from one JSON or XML document.
 pub const CAMERAS: usize = 1024;
 /// Characters kept of a text field.
 pub const TEXT_CHARACTERS: usize = 256;
@@ -41,6 +41,10 @@ pub const KEPT_PAYLOAD: usize = 64;
 pub const JSON_DEPTH: usize = 64;
 /// Values in a JSON document, each array and object counting as four: what its memory is bounded by.
 pub const JSON_VALUES: usize = 32_768;
+/// Nesting of an XML document.
+pub const XML_DEPTH: usize = 32;
+/// Elements of an XML document: 1024 cameras with 32 fields each.
+pub const XML_ELEMENTS: usize = 32_768;
 /// Largest body of an answer inside the session.
 pub const TUNNEL_BODY: usize = 1024 * 1024;
 

@@ -12,6 +12,7 @@
 //! Wire source: pytvt 0.5.1, the public Wireshark dissector and vendor headers. None of it is the
 //! vendor's own specification.
 
+mod camera_xml;
 mod cameras;
 mod cipher;
 mod command;

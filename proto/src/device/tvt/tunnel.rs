@@ -1,8 +1,9 @@
 //! HTTP requests that a device carries out inside an authenticated session, and their answers.
 //!
-//! Answers in XML are not read: no device was seen to answer these paths in XML, and the web API
-//! driver reads the documented XML lists. They count as `device.tunnel_bad_reply`.
+//! Answers are JSON, as pytvt expects, or the XML lists of the web interface. HTML and anything else is
+//! `device.tunnel_bad_reply`.
 
+use super::camera_xml;
 use super::cameras::{Cameras, extract};
 use super::command::CommandId;
 use super::config::Compat;
@@ -150,8 +151,11 @@ impl<'a> TunnelReply<'a> {
         }
         match content.body.first() {
             Some(b'{' | b'[') => {}
-            Some(b'<') => return Err(bad(status, "the answer is XML or HTML".to_owned())),
-            Some(_) => return Err(bad(status, "the answer is no JSON".to_owned())),
+            Some(b'<') => {
+                return camera_xml::read(&content.body, compat)
+                    .map_err(|fault| bad(status, fault.to_string()));
+            }
+            Some(_) => return Err(bad(status, "the answer is neither JSON nor XML".to_owned())),
             None => return Err(bad(status, "the answer is empty".to_owned())),
         }
         let document = json::read(&content.body).map_err(|fault| bad(status, fault.to_string()))?;
@@ -216,6 +220,11 @@ mod tests {
             ),
             (b"HTTP/1.1 200 OK\r\n\r\n", Some(ErrorCode::TunnelBadReply)),
             (b"{\"a\":", Some(ErrorCode::TunnelBadReply)),
+            (
+                b"<ChannelInfo><channelName>Gate</channelName></ChannelInfo>",
+                None,
+            ),
+            (b"<a><b></a>", Some(ErrorCode::TunnelBadReply)),
             (b"hello", Some(ErrorCode::TunnelBadReply)),
         ];
         for (content, expected) in rows {

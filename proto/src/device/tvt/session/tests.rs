@@ -315,7 +315,8 @@ fn trouble_in_the_walk_is_a_partial_result() {
     let rows = [
         (every(NOT_FOUND), vec![ErrorCode::TunnelUnsupported]),
         (every(denied), vec![ErrorCode::TunnelDenied]),
-        (every("<config/>"), vec![ErrorCode::TunnelBadReply]),
+        (every("<html/>"), vec![ErrorCode::TunnelBadReply]),
+        (every("<config/>"), vec![]),
         (every("{}"), vec![]),
         (
             walking().wait(step).wait(step).wait(step),
