@@ -57,7 +57,7 @@ pub(crate) struct LocalArgs {
     #[arg(short, long, value_name = "N", value_parser = value::parallel)]
     concurrency: Option<u32>,
     /// How often a device that cannot be reached is tried again; a refused login never is
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=10))]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=10))]
     retries: u32,
     /// Configuration file in pytvt's format [default: config.json, where it exists]
     #[arg(long, value_name = "FILE")]
