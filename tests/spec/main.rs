@@ -19,6 +19,7 @@ mod fuzz_corpus;
 mod history;
 mod local_scan;
 mod nothing_lost;
+mod pytvt_peer;
 mod telemetry;
 mod trouble;
 mod tshark;

@@ -9,8 +9,8 @@ use clap::Args;
 use crate::figures::{Figures, Row, say};
 use crate::measure::{Ended, Task};
 use crate::programs::Programs;
-use crate::pytvt::{self, Pytvt};
 use crate::results::{Fleet, Moment};
+use xtask::pytvt::{self, Pytvt};
 
 /// Sites of each fleet.
 const SITES: u32 = 100;

@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::figures::{Figures, Row, say};
 use crate::measure::Ended;
 use crate::programs::Programs;
-use crate::pytvt::{self, Pytvt};
 use stage::{Population, Stage, Wiring};
+use xtask::pytvt::{self, Pytvt};
 
 /// The most that the pace may be exceeded in 100 ms.
 const PEAK_TIMES: f64 = 1.5;

@@ -9,7 +9,6 @@ pub mod idle;
 pub mod measure;
 pub mod process;
 pub mod programs;
-pub mod pytvt;
 pub mod results;
 pub mod scan;
 pub mod service;

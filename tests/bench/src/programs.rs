@@ -88,19 +88,6 @@ fn is_release(folder: &Path) -> bool {
     folder.ends_with("release")
 }
 
-/// The folder of the tools that are fetched when needed.
-///
-/// # Errors
-///
-/// The system does not say where this program lies.
-pub fn tools() -> Result<PathBuf> {
-    let own = own()?;
-    let target = own.parent().and_then(Path::parent);
-    Ok(target
-        .context("the target folder is unknown")?
-        .join("tools"))
-}
-
 /// The checkout's top folder.
 #[must_use]
 pub fn root() -> &'static Path {

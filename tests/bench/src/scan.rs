@@ -20,9 +20,9 @@ pub use work::{Counted, WorkArguments};
 
 use crate::figures::{Figures, Row, real, say};
 use crate::programs::Programs;
-use crate::pytvt::{self, Pytvt};
 use crate::simulator::{Simulator, Totals, generate};
 use contender::{Contender, Outcome};
+use xtask::pytvt::{self, Pytvt};
 
 /// Devices that are asked one after the other, to see what one costs.
 const ALONE: usize = 20;

@@ -12,8 +12,8 @@ use tvt_coordinator::results;
 use crate::figures::{Figures, Row, real, say};
 use crate::measure::{Ended, Task};
 use crate::programs;
-use crate::pytvt::{self, Pytvt};
 use crate::results::{Fleet, Moment};
+use xtask::pytvt::{self, Pytvt};
 
 /// What pytvt's library is told to do: read a result file, and write its workbooks.
 const PYTHON: &str = "\

@@ -122,7 +122,7 @@ fn fetched(options: &Options) -> Vec<PathBuf> {
 }
 
 /// The folder that cargo builds into: where this program lies, else that of the workspace.
-fn target_folder() -> PathBuf {
+pub(crate) fn target_folder() -> PathBuf {
     // Cargo marks it for backup programs.
     let marked = |folder: &&Path| folder.join("CACHEDIR.TAG").is_file();
     let own = env::current_exe().ok();

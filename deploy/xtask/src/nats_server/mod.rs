@@ -6,5 +6,6 @@ mod find;
 mod version;
 mod wheel;
 
+pub(crate) use find::target_folder;
 pub use find::{Options, VARIABLE, find, find_or_fetch};
 pub use version::Version;

@@ -38,7 +38,7 @@ impl Contender {
             Self::Library { retries: 0 } => "agent, no retries".to_owned(),
             Self::Library { retries } => format!("agent, {retries} retries"),
             Self::Tvtctl(_) => "tvtctl local scan".to_owned(),
-            Self::Pytvt(_) => format!("pytvt {}", crate::pytvt::VERSION),
+            Self::Pytvt(_) => format!("pytvt {}", xtask::pytvt::VERSION),
         }
     }
 

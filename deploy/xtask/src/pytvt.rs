@@ -5,8 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::figures::say;
-use crate::programs;
+use crate::nats_server::target_folder;
 
 /// The release that is compared with.
 pub const VERSION: &str = "0.5.1";
@@ -24,10 +23,11 @@ impl Pytvt {
     ///
     /// There is no Python with venv, or the package index cannot be reached.
     pub fn find_or_fetch() -> Result<Self> {
-        let folder = programs::tools()?.join(format!("pytvt-{VERSION}"));
+        let folder = target_folder()
+            .join("tools")
+            .join(format!("pytvt-{VERSION}"));
         let found = Self { folder };
         if !found.works() {
-            say("fetching pytvt");
             found.fetch()?;
         }
         if found.works() {
