@@ -311,6 +311,7 @@ mod tests {
             sites_total: 2,
             sites_ended: 0,
             version: 1,
+            reason: None,
             sites,
         }
     }

@@ -18,6 +18,7 @@ mod fleet_trace;
 mod fuzz_corpus;
 mod history;
 mod local_scan;
+mod login_budget;
 mod nothing_lost;
 mod pytvt_peer;
 mod telemetry;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::id::{Epoch, Sequence};
 use tvtfleet_proto::model::job::{DeviceCounts, JobState, SiteJobState};
+use tvtfleet_proto::model::report::Failure;
 use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::SiteOutcome;
 
@@ -52,6 +53,12 @@ pub(crate) struct SiteTrack {
     pub(crate) announced: Option<Announced>,
     /// Why it ended early.
     pub(crate) reason: Option<ErrorCode>,
+    /// Devices that refused the login.
+    pub(crate) refused: u32,
+    /// Devices that the site's own brake left out.
+    pub(crate) left_out: u32,
+    /// When the tenant's brake stopped it.
+    pub(crate) braked_at: Option<UtcMillis>,
 }
 
 impl SiteTrack {
@@ -67,6 +74,9 @@ impl SiteTrack {
             },
             announced: None,
             reason: None,
+            refused: 0,
+            left_out: 0,
+            braked_at: None,
         }
     }
 
@@ -92,6 +102,16 @@ impl SiteTrack {
         }
         // A report shows that the site has the job, should the event itself come later.
         self.accept();
+    }
+
+    /// Counts the login of a target that was reported for the first time. Returns whether the device
+    /// refused it.
+    pub(crate) fn count_login(&mut self, failure: Option<&Failure>) -> bool {
+        let refused = failure.is_some_and(Failure::is_refused_login);
+        let left_out = failure.is_some_and(|failure| failure.code == ErrorCode::JobBraked);
+        self.refused = self.refused.saturating_add(u32::from(refused));
+        self.left_out = self.left_out.saturating_add(u32::from(left_out));
+        refused
     }
 
     /// The site has ended the job. Returns whether anything changed.
@@ -123,9 +143,7 @@ impl SiteTrack {
                 .is_none_or(|(first, last)| applied(announced.epoch, first, last));
         complete
             && match announced.outcome {
-                SiteOutcome::Cancelled => {
-                    self.end(SiteJobState::Cancelled, Some(ErrorCode::JobCancelled))
-                }
+                SiteOutcome::Cancelled => self.end_stopped(),
                 SiteOutcome::Expired => {
                     self.end(SiteJobState::Expired, Some(ErrorCode::SiteMissing))
                 }
@@ -142,16 +160,27 @@ impl SiteTrack {
             && self.end(SiteJobState::Cancelled, Some(ErrorCode::JobCancelled))
     }
 
+    /// The tenant's brake was pulled: a site that has not accepted the job ends now, the others are told
+    /// and awaited. Returns whether anything changed.
+    pub(crate) fn brake(&mut self, now: UtcMillis) -> bool {
+        if self.state.is_terminal() || self.announced.is_some() || self.braked_at.is_some() {
+            return false;
+        }
+        self.braked_at = Some(now);
+        if self.state == SiteJobState::Waiting {
+            self.end_stopped();
+        }
+        true
+    }
+
     /// Looks at the clock. Returns whether the site ended.
     pub(crate) fn tick(&mut self, job: &JobTrack, grace: &Grace, now: UtcMillis) -> bool {
         if self.state.is_terminal() {
             return false;
         }
-        if job
-            .cancelled_at
-            .is_some_and(|at| now >= at.after(grace.cancel))
-        {
-            return self.end(SiteJobState::Cancelled, Some(ErrorCode::JobCancelled));
+        let stopped_at = job.cancelled_at.into_iter().chain(self.braked_at).min();
+        if stopped_at.is_some_and(|at| now >= at.after(grace.cancel)) {
+            return self.end_stopped();
         }
         match self.state {
             SiteJobState::Waiting if now >= job.deadline_at => {
@@ -182,6 +211,15 @@ impl SiteTrack {
         }
     }
 
+    fn end_stopped(&mut self) -> bool {
+        let reason = if self.braked_at.is_some() {
+            ErrorCode::JobBraked
+        } else {
+            ErrorCode::JobCancelled
+        };
+        self.end(SiteJobState::Cancelled, Some(reason))
+    }
+
     fn end(&mut self, state: SiteJobState, reason: Option<ErrorCode>) -> bool {
         self.state = state;
         self.reason = reason;
@@ -198,6 +236,8 @@ pub(crate) struct JobTrack {
     pub(crate) deadline_at: UtcMillis,
     /// When somebody stopped it.
     pub(crate) cancelled_at: Option<UtcMillis>,
+    /// Whether the brake stopped the rest of a tenant's work.
+    pub(crate) braked: bool,
     /// When it ended.
     pub(crate) ended_at: Option<UtcMillis>,
     /// How many sites it is for.
@@ -237,6 +277,8 @@ impl JobTrack {
             JobState::Cancelled
         } else if self.sites_expired > 0 {
             JobState::Expired
+        } else if self.braked {
+            JobState::Cancelled
         } else {
             JobState::Finished
         };

@@ -10,7 +10,7 @@ use prost::Message;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use tvtfleet_proto::error::ErrorCode;
-use tvtfleet_proto::model::id::{Epoch, JobId, Sequence, SiteId};
+use tvtfleet_proto::model::id::{Epoch, JobId, Sequence, SiteId, TenantId};
 use tvtfleet_proto::model::report::DeviceReport;
 use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::{OutItem, SiteEvent};
@@ -24,7 +24,7 @@ use super::device_rows::Place;
 use super::error::DbError;
 use super::producers::{self, Speaker};
 use super::report::{Asked, apply_report};
-use super::{job_rows, quarantine, sites, stream};
+use super::{brake, job_rows, quarantine, sites, stream};
 
 /// A message of the stream, as far as it could be read.
 #[derive(Clone, Debug)]
@@ -91,6 +91,7 @@ pub(crate) fn apply(
         ledgers: BTreeMap::new(),
         jobs: BTreeMap::new(),
         sites: BTreeMap::new(),
+        refusals: BTreeSet::new(),
         applied: Applied::default(),
     };
     let last = messages.last().map(|message| message.position);
@@ -113,6 +114,8 @@ struct Work<'c> {
     ledgers: BTreeMap<(SiteRow, Epoch), Ledger>,
     jobs: BTreeMap<JobId, Option<Job>>,
     sites: BTreeMap<(JobId, SiteRow), Option<SiteOfJob>>,
+    /// The tenants whose devices refused logins, by job.
+    refusals: BTreeSet<(JobId, TenantId)>,
     applied: Applied,
 }
 
@@ -271,6 +274,7 @@ impl Work<'_> {
         }
         let success = report.is_success();
         let channels = u64::try_from(report.channels.len()).unwrap_or(u64::MAX);
+        let refused = site.track.count_login(report.failure.as_ref());
         let place = Place {
             row: speaker.site,
             site: speaker.id.clone(),
@@ -296,6 +300,9 @@ impl Work<'_> {
         site.track.reported(success, channels);
         job.track.reported(success, channels);
         (site.changed, job.changed) = (true, true);
+        if refused {
+            self.refusals.insert((id, speaker.id.tenant.clone()));
+        }
         self.applied.reports = self.applied.reports.saturating_add(1);
         Ok(Ok(()))
     }
@@ -353,10 +360,26 @@ impl Work<'_> {
                 job.changed = true;
             }
         }
+        self.brake()?;
         for (id, job) in &self.jobs {
             if let Some(job) = job.as_ref().filter(|job| job.changed) {
                 job_rows::save(self.db, job.row, &job.track)?;
                 self.applied.jobs.insert(*id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops the work of tenants whose devices refuse too many logins. After the sites are saved: the
+    /// sums come from the tables.
+    fn brake(&mut self) -> Result<(), DbError> {
+        for (id, tenant) in &self.refusals {
+            let Some(Some(job)) = self.jobs.get_mut(id) else {
+                continue;
+            };
+            if brake::apply(self.db, job.row, &mut job.track, tenant, self.now)? {
+                job.changed = true;
+                self.applied.wants = true;
             }
         }
         Ok(())

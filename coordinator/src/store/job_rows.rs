@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::id::{JobId, Sequence};
 use tvtfleet_proto::model::job::{DeviceCounts, JobSpec, JobView, SiteJobView};
 use tvtfleet_proto::model::time::UtcMillis;
@@ -18,10 +19,10 @@ use super::error::DbError;
 use super::pack::unpack;
 use super::wants;
 
-const TRACK: &str = "deadline_at, cancelled_at, ended_at, state, sites_total, sites_ended,
+const TRACK: &str = "deadline_at, cancelled_at, braked, ended_at, state, sites_total, sites_ended,
     sites_expired, total, ok, failed, channels, version";
 const SITE_TRACK: &str = "ordinal, state, accepted, reason, total, ok, failed, channels,
-    done_outcome, done_reason, done_epoch, done_records, done_first, done_last";
+    refused, left_out, braked_at, done_outcome, done_reason, done_epoch, done_records, done_first, done_last";
 
 /// Finds a job.
 pub(super) fn find(db: &Connection, job: JobId) -> Result<Option<(JobRow, JobTrack)>, DbError> {
@@ -38,7 +39,7 @@ pub(super) fn find(db: &Connection, job: JobId) -> Result<Option<(JobRow, JobTra
 pub(super) fn save(db: &Connection, row: JobRow, track: &JobTrack) -> Result<(), DbError> {
     let mut query = db.prepare_cached(
         "UPDATE jobs SET cancelled_at = ?2, ended_at = ?3, state = ?4, sites_ended = ?5,
-                sites_expired = ?6, ok = ?7, failed = ?8, channels = ?9, version = version + 1
+                sites_expired = ?6, ok = ?7, failed = ?8, channels = ?9, braked = ?10, version = version + 1
          WHERE id = ?1",
     )?;
     query.execute(params![
@@ -51,6 +52,7 @@ pub(super) fn save(db: &Connection, row: JobRow, track: &JobTrack) -> Result<(),
         track.devices.ok,
         track.devices.failed,
         signed(track.devices.channels),
+        track.braked,
     ])?;
     Ok(())
 }
@@ -98,7 +100,8 @@ pub(super) fn save_site(
     let mut query = db.prepare_cached(
         "UPDATE job_sites SET state = ?3, accepted = ?4, reason = ?5, ok = ?6, failed = ?7,
                 channels = ?8, done_outcome = ?9, done_reason = ?10, done_epoch = ?11,
-                done_records = ?12, done_first = ?13, done_last = ?14
+                done_records = ?12, done_first = ?13, done_last = ?14, refused = ?15,
+                left_out = ?16, braked_at = ?17
          WHERE job = ?1 AND ordinal = ?2",
     )?;
     let done = track.announced.as_ref();
@@ -120,6 +123,9 @@ pub(super) fn save_site(
             .map(|(first, _)| signed(first.0)),
         done.and_then(|done| done.range)
             .map(|(_, last)| signed(last.0)),
+        track.refused,
+        track.left_out,
+        track.braked_at.map(UtcMillis::millis),
     ])?;
     Ok(())
 }
@@ -229,6 +235,7 @@ fn read_view(row: &Row<'_>) -> Result<JobView, DbError> {
         sites_total: track.sites_total,
         sites_ended: track.sites_ended,
         version: track.version,
+        reason: track.braked.then_some(ErrorCode::JobBraked),
         sites: Vec::new(),
     })
 }
@@ -239,6 +246,7 @@ fn read_track(row: &Row<'_>) -> Result<JobTrack, DbError> {
         state: job_state(&state)?,
         deadline_at: moment(row, "deadline_at")?,
         cancelled_at: optional_moment(row, "cancelled_at")?,
+        braked: row.get("braked")?,
         ended_at: optional_moment(row, "ended_at")?,
         sites_total: count(row.get("sites_total")?),
         sites_ended: count(row.get("sites_ended")?),
@@ -257,6 +265,9 @@ pub(super) fn read_site_track(row: &Row<'_>) -> Result<SiteTrack, DbError> {
         devices: read_counts(row)?,
         announced: read_announced(row)?,
         reason: code(&reason),
+        refused: count(row.get("refused")?),
+        left_out: count(row.get("left_out")?),
+        braked_at: optional_moment(row, "braked_at")?,
     })
 }
 
@@ -275,9 +286,7 @@ fn read_announced(row: &Row<'_>) -> Result<Option<Announced>, DbError> {
             "complete" => SiteOutcome::Complete,
             "cancelled" => SiteOutcome::Cancelled,
             "expired" => SiteOutcome::Expired,
-            "refused" => SiteOutcome::Refused(
-                code(&reason).unwrap_or(tvtfleet_proto::error::ErrorCode::Internal),
-            ),
+            "refused" => SiteOutcome::Refused(code(&reason).unwrap_or(ErrorCode::Internal)),
             other => return Err(DbError::damaged("site outcome", other)),
         },
         records: count(row.get("done_records")?),

@@ -59,7 +59,9 @@ pub(crate) fn cancel(db: &Connection, job: JobId, now: UtcMillis) -> Result<bool
 /// The jobs that may have a site to end by the clock.
 pub(crate) fn due(db: &Connection, grace: &Grace, now: UtcMillis) -> Result<Vec<JobId>, DbError> {
     let mut query = db.prepare_cached(
-        "SELECT uuid FROM jobs WHERE state = 'open' AND (deadline_at <= ?1 OR cancelled_at <= ?2)",
+        "SELECT uuid FROM jobs WHERE state = 'open' AND (deadline_at <= ?1 OR cancelled_at <= ?2
+             OR braked AND EXISTS (SELECT 1 FROM job_sites s WHERE s.job = jobs.id
+                                   AND s.state = 'accepted' AND s.braked_at <= ?2))",
     )?;
     let mut rows = query.query(params![now.millis(), now.before(grace.cancel).millis()])?;
     let mut due = Vec::new();

@@ -5,6 +5,7 @@
 //! agent is a promise that holds through a power cut.
 
 mod apply;
+mod brake;
 mod change_log;
 mod changes;
 mod channels;

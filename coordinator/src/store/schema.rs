@@ -16,6 +16,10 @@ const STEPS: &[Step] = &[
         sql: include_str!("schema-2.sql"),
         fill: Some(name_devices),
     },
+    Step {
+        sql: include_str!("schema-3.sql"),
+        fill: None,
+    },
 ];
 
 /// Fills what a step made room for.
@@ -146,7 +150,7 @@ mod tests {
             .collect();
         let text = |a: &str, b: &str, c: &str| (a.into(), b.into(), c.into());
         assert_eq!(found, [text("NVR", "TD-3316", "1.4.10"), text("", "", "")]);
-        assert_eq!(version(&connection), 2);
+        assert_eq!(version(&connection), 3);
     }
 
     fn version(connection: &Connection) -> i64 {

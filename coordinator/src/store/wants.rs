@@ -135,7 +135,8 @@ pub(super) fn advance(db: &Connection, site: SiteRow) -> Result<(), DbError> {
 
 fn open_jobs(db: &Connection, site: SiteRow) -> Result<Vec<SiteJob>, DbError> {
     let mut query = db.prepare_cached(
-        "SELECT j.id, j.uuid, j.spec, j.deadline_at, j.cancelled_at, j.traceparent, s.ordinal
+        "SELECT j.id, j.uuid, j.spec, j.deadline_at, j.cancelled_at, s.braked_at, j.traceparent,
+                s.ordinal
          FROM job_sites s JOIN jobs j ON j.id = s.job
          WHERE s.site = ?1 AND s.state IN ('waiting', 'accepted') ORDER BY j.id",
     )?;
@@ -144,11 +145,12 @@ fn open_jobs(db: &Connection, site: SiteRow) -> Result<Vec<SiteJob>, DbError> {
     while let Some(row) = rows.next()? {
         let uuid: Vec<u8> = row.get("uuid")?;
         let cancelled: Option<i64> = row.get("cancelled_at")?;
+        let braked: Option<i64> = row.get("braked_at")?;
         let spec = job_rows::read_spec(row)?;
         let options: WorkOptions = spec.work;
         jobs.push(SiteJob {
             job: job_id(&uuid)?,
-            cancelled: cancelled.is_some(),
+            cancelled: cancelled.is_some() || braked.is_some(),
             not_after: moment(row, "deadline_at")?,
             traceparent: row.get("traceparent")?,
             options,

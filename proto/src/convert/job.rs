@@ -194,6 +194,7 @@ impl TryFrom<v1::JobView> for JobView {
             sites_total: wire.sites_total,
             sites_ended: wire.sites_ended,
             version: wire.version,
+            reason: optional_code(&wire.reason),
             sites: all(wire.sites)?,
         })
     }
@@ -213,6 +214,7 @@ impl From<JobView> for v1::JobView {
             sites_total: model.sites_total,
             sites_ended: model.sites_ended,
             version: model.version,
+            reason: text_of(model.reason.as_ref()),
             sites: into_all(model.sites),
         }
     }

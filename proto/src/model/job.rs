@@ -86,7 +86,7 @@ pub enum JobState {
     Open,
     /// Every target has been reported.
     Finished,
-    /// Somebody stopped it; what came before counts.
+    /// Somebody stopped it, or the brake did; what came before counts.
     Cancelled,
     /// The deadline passed with targets missing.
     Expired,
@@ -222,6 +222,8 @@ pub struct JobView {
     pub sites_total: u32,
     /// How many sites have ended.
     pub sites_ended: u32,
+    /// Why work of it was stopped by itself: `job.braked`.
+    pub reason: Option<crate::error::ErrorCode>,
     /// Grows whenever anything above or in [`Self::sites`] changes.
     pub version: u64,
     /// The sites, by name; empty in lists.

@@ -26,6 +26,7 @@ fn job(sites_total: u32) -> JobTrack {
         state: JobState::Open,
         deadline_at: at(100_000),
         cancelled_at: None,
+        braked: false,
         ended_at: None,
         sites_total,
         sites_ended: 0,
@@ -103,6 +104,54 @@ fn cancelling_ends_the_sites_that_never_got_it_and_waits_for_the_others() {
         (JobState::Cancelled, Some(at(110_000)))
     );
     assert_eq!(working.missing_code(true), ErrorCode::JobCancelled);
+}
+
+#[test]
+fn refused_logins_are_counted_without_what_a_brake_left_out() {
+    let failure = |code, credentials_sent| Failure {
+        credentials_sent,
+        ..Failure::new(code, "")
+    };
+    let mut site = SiteTrack::new(4);
+    assert!(site.count_login(Some(&failure(ErrorCode::LoginRejected, true))));
+    assert!(!site.count_login(Some(&failure(ErrorCode::JobBraked, false))));
+    assert!(!site.count_login(Some(&failure(ErrorCode::ConnectRefused, false))));
+    assert!(!site.count_login(None));
+    assert_eq!((site.refused, site.left_out), (1, 1));
+}
+
+#[test]
+fn the_brake_ends_sites_that_never_began_and_waits_for_the_others() {
+    let mut job = job(4);
+    job.braked = true;
+    let mut sites = [(); 4].map(|()| SiteTrack::new(1));
+    let [waiting, working, silent, ending] = &mut sites;
+    for accepted in [&mut *working, &mut *silent, &mut *ending] {
+        accepted.accept();
+    }
+    ending.reported(true, 1);
+    ending.announce(done(SiteOutcome::Complete, 1, Some((1, 1))));
+    assert!(waiting.brake(at(50_000)) && working.brake(at(50_000)) && silent.brake(at(50_000)));
+    assert!(!working.brake(at(50_001)), "once is enough");
+    assert!(!ending.brake(at(50_000)), "it has nothing left to stop");
+    assert_eq!(
+        (waiting.state, waiting.reason),
+        (SiteJobState::Cancelled, Some(ErrorCode::JobBraked))
+    );
+    working.announce(done(SiteOutcome::Cancelled, 0, None));
+    assert!(working.settle(|_, _, _| true) && ending.settle(|_, _, _| true));
+    assert_eq!(working.reason, Some(ErrorCode::JobBraked));
+    assert_eq!((ending.state, ending.reason), (SiteJobState::Done, None));
+    assert!(
+        !silent.tick(&job, &GRACE, at(109_999)),
+        "the grace is not over"
+    );
+    assert!(silent.tick(&job, &GRACE, at(110_000)));
+    assert_eq!(silent.missing_code(true), ErrorCode::JobBraked);
+    for site in &sites {
+        job.site_ended(site.state, at(110_000));
+    }
+    assert_eq!(job.state, JobState::Cancelled);
 }
 
 #[test]

@@ -369,3 +369,87 @@ fn entries_keep_what_the_inventory_said_at_submission() {
         ("old", "North")
     );
 }
+
+#[test]
+fn the_brake_stops_the_rest_of_a_tenant_and_nobody_else() {
+    let db = database();
+    let sites = ["acme/depot", "acme/yard", "acme/barn", "globex/harbour"]
+        .map(|site| site.parse::<tvtfleet_proto::model::id::SiteId>().unwrap());
+    for (number, site) in (0_u128..).zip(&sites) {
+        let entries = (1..=10).map(|n| (site.clone(), entry(&format!("10.{number}.0.{n}"))));
+        import(&db, number, entries.collect());
+        hello(&db, site, number + 1, 1, false);
+    }
+    let id = submit(&db, 1, Selector::All);
+    let refused = |target| {
+        let mut report = failed(id, target);
+        report.failure = Some(tvtfleet_proto::model::report::Failure {
+            credentials_sent: true,
+            ..tvtfleet_proto::model::report::Failure::new(ErrorCode::LoginRejected, "no")
+        });
+        item(report)
+    };
+    let [depot, yard, barn, harbour] = &sites;
+    let first = vec![
+        message(1, depot, 1, 1, vec![accepted(id), refused(0), refused(1)]),
+        message(2, yard, 2, 1, vec![accepted(id), refused(0), refused(1)]),
+        message(3, harbour, 4, 1, (0..9).map(refused).collect()),
+    ];
+    apply_all(&db, first);
+    assert_eq!(
+        view(&db, id).reason,
+        None,
+        "four refusals, and one site alone"
+    );
+    let before = site::dirty(&db, 9).unwrap().len();
+    assert_eq!(before, 4, "nothing has been written yet");
+    apply_all(&db, vec![message(4, yard, 2, 2, vec![refused(2)])]);
+
+    let shown = view(&db, id);
+    assert_eq!(shown.reason, Some(ErrorCode::JobBraked));
+    assert_eq!(shown.state, JobState::Open);
+    let states: Vec<_> = shown
+        .sites
+        .iter()
+        .map(|site| (site.state, site.reason))
+        .collect();
+    assert_eq!(
+        states,
+        [
+            // barn, depot, yard, harbour: by name.
+            (SiteJobState::Cancelled, Some(ErrorCode::JobBraked)),
+            (SiteJobState::Accepted, None),
+            (SiteJobState::Accepted, None),
+            (SiteJobState::Accepted, None),
+        ]
+    );
+    let cancelled: Vec<_> = site::dirty(&db, 9)
+        .unwrap()
+        .into_iter()
+        .map(|want| {
+            (
+                want.site.to_string(),
+                want.jobs.iter().map(|job| job.cancelled).collect(),
+            )
+        })
+        .collect::<Vec<(String, Vec<bool>)>>();
+    let expected = [
+        (depot, vec![true]),
+        (yard, vec![true]),
+        (barn, vec![]),
+        (harbour, vec![false]),
+    ]
+    .map(|(site, jobs)| (site.to_string(), jobs));
+    assert_eq!(cancelled, expected);
+    assert!(site::work(&db, depot, id).unwrap().is_none());
+    assert!(site::work(&db, harbour, id).unwrap().is_some());
+    // An agent that is away is not awaited for longer than a cancelled one.
+    assert!(job::due(&db, &GRACE, at(89)).unwrap().is_empty());
+    assert_eq!(job::due(&db, &GRACE, at(90)).unwrap(), [id]);
+    assert_eq!(job::expire(&db, id, &GRACE, at(90)).unwrap(), 2);
+    let missing = codes(&rows(&db, id, 0));
+    let braked = missing
+        .iter()
+        .filter(|code| **code == Some(ErrorCode::JobBraked));
+    assert_eq!(braked.count(), 10 + 8 + 7);
+}

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::JobStatus;
 use tvtfleet_proto::model::job::{DeviceCounts, JobView, Selector, SiteJobView};
 
@@ -43,6 +44,7 @@ pub(super) struct JobRow {
     submitted_at: String,
     deadline_at: String,
     ended_at: Option<String>,
+    reason: Option<String>,
     sites_total: u32,
     sites_ended: u32,
     devices: Counts,
@@ -60,6 +62,7 @@ impl From<&JobView> for JobRow {
             submitted_at: job.submitted_at.to_string(),
             deadline_at: job.deadline_at.to_string(),
             ended_at: job.ended_at.map(|moment| moment.to_string()),
+            reason: job.reason.map(|code| code.to_string()),
             sites_total: job.sites_total,
             sites_ended: job.sites_ended,
             devices: job.devices.into(),
@@ -194,6 +197,10 @@ fn describe(job: &JobRow) -> String {
     };
     line("Job", &job.id);
     line("State", &job.state);
+    if job.reason.as_deref() == Some(ErrorCode::JobBraked.as_str()) {
+        let why = "many devices of a tenant refused the login; its other devices were left out";
+        line("Reason", &format!("{} ({why})", ErrorCode::JobBraked));
+    }
     line("For", &job.selector);
     line("Note", &job.note);
     line("By", &job.submitted_by);

@@ -174,6 +174,7 @@ pub(super) fn job_view() -> JobView {
         sites_total: 3,
         sites_ended: 2,
         version: 77,
+        reason: None,
         sites: vec![SiteJobView {
             site: site(),
             display_name: "Depot".into(),
