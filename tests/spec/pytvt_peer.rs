@@ -68,7 +68,6 @@ async fn ours(folder: &Path) -> BTreeMap<String, Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stderr, reason = "says why it was skipped")]
 async fn pytvt_and_tvtctl_find_the_same() {
     let pytvt = match tokio::task::spawn_blocking(Pytvt::find_or_fetch)
         .await

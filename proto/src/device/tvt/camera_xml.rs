@@ -59,7 +59,7 @@ pub(super) fn read(body: &[u8], compat: Compat) -> Result<Cameras, XmlFault> {
             Event::CData(text) => walk.text(&text.xml10_content()),
             Event::GeneralRef(reference) => walk.text(&resolve(&reference)?),
             Event::Comment(_) | Event::PI(_) | Event::Decl(_) => {}
-            Event::DocType(_) => return Err(walk.refuse_type()),
+            Event::DocType(declared) => return Err(refuse_type(&declared.xml10_content())),
             Event::Eof => break,
         }
     }
@@ -144,14 +144,15 @@ impl Walk {
             self.cameras.truncated = true;
         }
     }
+}
 
-    const fn refuse_type(&self) -> XmlFault {
-        // What browsers get begins with a document type of its own.
-        if self.elements == 0 {
-            XmlFault::Html
-        } else {
-            XmlFault::Declares
-        }
+/// What browsers get begins with a document type of its own.
+fn refuse_type(declared: &str) -> XmlFault {
+    let name = declared.split_whitespace().next().unwrap_or_default();
+    if name.eq_ignore_ascii_case("html") {
+        XmlFault::Html
+    } else {
+        XmlFault::Declares
     }
 }
 
@@ -263,7 +264,10 @@ mod tests {
         let rows: [(&str, XmlFault); 9] = [
             ("<html><body/></html>", XmlFault::Html),
             ("<!DOCTYPE html><p>", XmlFault::Html),
-            ("<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>", XmlFault::Html),
+            (
+                "<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>",
+                XmlFault::Declares,
+            ),
             ("<a>&b;</a>", XmlFault::Declares),
             ("<a><b></a>", XmlFault::Malformed),
             ("<a>", XmlFault::Malformed),
@@ -273,7 +277,7 @@ mod tests {
         ];
         for (text, fault) in rows {
             let read = read(text.as_bytes(), Compat::None);
-            assert_eq!(read, Err(fault), "{}", &text[..text.len().min(60)]);
+            assert_eq!(read, Err(fault), "{}", text.get(..60).unwrap_or(text));
         }
     }
 
