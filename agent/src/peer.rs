@@ -22,6 +22,8 @@ pub(crate) enum Habit {
     Recorder { channels: u16 },
     /// Refuses every login.
     Refuses,
+    /// Refuses every login because the account is locked.
+    Locked,
     /// Accepts the connection and says nothing.
     Silent,
     /// Greets and closes when the login comes.
@@ -118,7 +120,11 @@ async fn serve(
                 .await;
             return read_to_end(&mut stream).await;
         }
-        Habit::Recorder { .. } | Habit::Refuses | Habit::ClosesAtLogin | Habit::NeverAnswers => {}
+        Habit::Recorder { .. }
+        | Habit::Refuses
+        | Habit::Locked
+        | Habit::ClosesAtLogin
+        | Habit::NeverAnswers => {}
     }
     tokio::time::sleep(delay).await;
     if stream.write_all(&greeting(mac)).await.is_err() {
@@ -142,8 +148,14 @@ async fn serve(
                 counters.logouts.fetch_add(1, Ordering::SeqCst);
             }
         }
-        Habit::Refuses => {
-            let _ = stream.write_all(&frame(0x0100_0204, &[2, 0, 0, 0])).await;
+        Habit::Refuses | Habit::Locked => {
+            let code: u32 = if matches!(habit, Habit::Locked) {
+                0x2000_0027
+            } else {
+                2
+            };
+            let refusal = frame(0x0100_0204, &code.to_le_bytes());
+            let _ = stream.write_all(&refusal).await;
             counters.open.fetch_sub(1, Ordering::SeqCst);
             return read_to_end(&mut stream).await;
         }

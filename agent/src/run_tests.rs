@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tvtfleet_bus::clock::{Clock, SystemClock};
+use tvtfleet_bus::clock::{Clock, ManualClock, SystemClock};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::id::{JobId, TargetNo};
@@ -14,6 +14,7 @@ use tvtfleet_proto::model::job::WorkOptions;
 use tvtfleet_proto::model::mac::MacAddr;
 use tvtfleet_proto::model::report::{DeviceFamily, DeviceReport};
 use tvtfleet_proto::model::secret::{Credential, Secret};
+use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::{SiteWork, Target};
 
 use crate::credentials::{CredentialSource, FixedCredential, NoCredentials};
@@ -253,6 +254,46 @@ async fn a_refused_credential_is_not_tried_on_the_same_device_again() {
     let mut codes: Vec<_> = reports.values().filter_map(code).collect();
     codes.sort_unstable();
     assert_eq!(codes, [ErrorCode::LoginRejected, ErrorCode::AttemptsSpent]);
+}
+
+#[tokio::test]
+async fn a_device_that_locked_the_account_is_left_alone_in_later_jobs() {
+    let peer = Peer::start(Habit::Locked, mac(3), Duration::ZERO).await;
+    let start = UtcMillis::new(1_800_000_000_000);
+    let clock = Arc::new(ManualClock::new(start));
+    let site = Arc::new(SiteContext {
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        ..site()
+    });
+    let scan_once = async || {
+        let (events, mut received) = mpsc::channel(EVENTS);
+        let work = scan(vec![target(0, &peer)]);
+        let cancel = CancellationToken::new();
+        run_work(job(), work, Arc::clone(&site), cancel, events).await;
+        reports(&mut received)[&0].failure.clone().unwrap()
+    };
+    let said = scan_once().await;
+    assert_eq!(
+        (said.code, said.credentials_sent),
+        (ErrorCode::AccountLocked, true)
+    );
+    let known = scan_once().await;
+    assert_eq!(
+        (known.code, known.credentials_sent),
+        (ErrorCode::AccountLocked, false)
+    );
+    assert!(
+        known
+            .text
+            .ends_with("not tried again before 2027-01-15T08:30:00.000Z"),
+        "{}",
+        known.text
+    );
+    assert_eq!(peer.logins(), 1);
+    clock.advance(Duration::from_secs(30 * 60));
+    let again = scan_once().await;
+    assert!(again.credentials_sent);
+    assert_eq!(peer.logins(), 2);
 }
 
 #[tokio::test]
