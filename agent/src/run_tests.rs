@@ -261,8 +261,9 @@ async fn a_device_that_locked_the_account_is_left_alone_in_later_jobs() {
     let peer = Peer::start(Habit::Locked, mac(3), Duration::ZERO).await;
     let start = UtcMillis::new(1_800_000_000_000);
     let clock = Arc::new(ManualClock::new(start));
+    let shared: Arc<dyn Clock> = clock.clone();
     let site = Arc::new(SiteContext {
-        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        clock: shared,
         ..site()
     });
     let scan_once = async || {

@@ -201,6 +201,7 @@ fn resolve(reference: &BytesRef<'_>) -> Result<String, XmlFault> {
 mod tests {
     use super::*;
     use crate::model::channel::{ChannelLabel, ChannelStatus};
+    use proptest::prelude::*;
 
     fn cameras(text: &str) -> Cameras {
         read(text.as_bytes(), Compat::None).unwrap()
@@ -292,5 +293,37 @@ mod tests {
             "&amp;".repeat(TEXT_MAX)
         );
         assert_eq!(cameras(&long).channels[0].name.chars().count(), 256);
+    }
+
+    proptest! {
+        #[test]
+        fn no_document_breaks_a_bound(
+            pieces in proptest::collection::vec(
+                prop_oneof![
+                    proptest::sample::select(vec![
+                        "<ChannelInfo>", "</ChannelInfo>", "<channelList>", "</channelList>", "<item>",
+                        "</item>", "<name>", "</name>", "<online>", "</online>", "<channelID/>", "&amp;",
+                        "&#x0;", "&#99999999;", "&b;", "&", "<![CDATA[", "]]>", "<!--", "-->", "<?a ?>",
+                        "<!DOCTYPE", "<", ">", "<a b='c'>", "<a b=>", "</a>", "7", "\u{0}", "\u{FFFD}",
+                    ])
+                    .prop_map(str::to_owned),
+                    ".{0,8}",
+                ],
+                0..60,
+            )
+        ) {
+            if let Ok(cameras) = read(pieces.concat().as_bytes(), Compat::None) {
+                for channel in cameras.channels {
+                    prop_assert!(!channel.name.is_empty() || !channel.address.is_empty());
+                    prop_assert!(channel.name.chars().count() <= 256);
+                    prop_assert!(!channel.name.chars().any(char::is_control));
+                }
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&bytes, Compat::None);
+        }
     }
 }
