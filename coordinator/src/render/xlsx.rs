@@ -3,10 +3,15 @@
 //! pytvt's columns come first, tvtfleet's at the right. A new workbook is written as a whole; in an
 //! existing one only these two tabs change.
 
+mod compared;
 mod discovered;
+mod fleet;
 mod fresh;
 mod graft;
+mod list;
 mod name;
+mod single;
+mod style;
 mod table;
 
 use std::collections::BTreeMap;
@@ -19,8 +24,11 @@ use tvtfleet_proto::error::ErrorCode;
 use super::file;
 use crate::results::ResultRecord;
 
+pub use compared::write_compared;
 pub use discovered::write_discovered;
+pub use fleet::FleetReport;
 pub use graft::Refusal;
+pub use single::{write_fleet_workbook, write_workbook};
 
 use name::Names;
 use table::Table;
@@ -134,30 +142,41 @@ fn write_site(
     folder: &Path,
     stem: &str,
 ) -> (PathBuf, WorkbookOutcome) {
+    write_tables(records, &folder.join(format!("{stem}.xlsx")))
+}
+
+/// Writes a site's two tabs to this workbook, or to one beside it.
+fn write_tables(records: &[ResultRecord<'_>], path: &Path) -> (PathBuf, WorkbookOutcome) {
     let tables = [Table::info(records), Table::config(records)];
-    let path = folder.join(format!("{stem}.xlsx"));
     if let Some(table) = tables.iter().find(|table| !table.fits()) {
         let message = format!(
             "`{}` would have more rows than a sheet can hold",
             table.name
         );
-        return (path, WorkbookOutcome::Failed { message });
+        return (path.to_owned(), WorkbookOutcome::Failed { message });
     }
-    match write_at(&path, &tables) {
-        Ok(outcome) => (path, outcome),
-        Err(Trouble::Io(message)) => (path, WorkbookOutcome::Failed { message }),
-        Err(Trouble::Refused(refusal)) => write_beside(&path, folder, stem, &tables, refusal),
+    write_or_beside(path, |path| write_at(path, &tables))
+}
+
+/// Writes a workbook, or one beside it where it must be left alone.
+fn write_or_beside(
+    path: &Path,
+    write: impl Fn(&Path) -> Result<WorkbookOutcome, Trouble>,
+) -> (PathBuf, WorkbookOutcome) {
+    match write(path) {
+        Ok(outcome) => (path.to_owned(), outcome),
+        Err(Trouble::Io(message)) => (path.to_owned(), WorkbookOutcome::Failed { message }),
+        Err(Trouble::Refused(refusal)) => write_beside(path, refusal, write),
     }
 }
 
 /// Writes to the first file beside the workbook that is free, or that we may edit.
 fn write_beside(
     original: &Path,
-    folder: &Path,
-    stem: &str,
-    tables: &[Table],
     refusal: Refusal,
+    write: impl Fn(&Path) -> Result<WorkbookOutcome, Trouble>,
 ) -> (PathBuf, WorkbookOutcome) {
+    let stem = original.file_stem().unwrap_or_default().to_string_lossy();
     let mut message = refusal.to_string();
     for number in 1..=BESIDE_MAX {
         let suffix = if number == 1 {
@@ -165,8 +184,8 @@ fn write_beside(
         } else {
             format!(" {number}")
         };
-        let path = folder.join(format!("{stem} (tvtfleet{suffix}).xlsx"));
-        match write_at(&path, tables) {
+        let path = original.with_file_name(format!("{stem} (tvtfleet{suffix}).xlsx"));
+        match write(&path) {
             Ok(_) => {
                 let original = original.to_owned();
                 return (path, WorkbookOutcome::Beside { original, refusal });

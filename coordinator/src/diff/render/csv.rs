@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use csv::{Terminator, Writer, WriterBuilder};
+use csv::{Terminator, WriterBuilder};
 
 use crate::diff::{DeviceDiff, Diff, FieldChange, Reason, Value};
 use crate::render::csv::{into_io, neutral};
@@ -27,12 +27,24 @@ const COLUMNS: [&str; 11] = [
 /// # Errors
 /// Those of the writer.
 pub fn csv(diff: &Diff<'_>, writer: impl Write) -> io::Result<()> {
-    let mut table = Table(
-        WriterBuilder::new()
-            .terminator(Terminator::CRLF)
-            .from_writer(writer),
-    );
-    table.0.write_record(COLUMNS).map_err(into_io)?;
+    let mut table = WriterBuilder::new()
+        .terminator(Terminator::CRLF)
+        .from_writer(writer);
+    table.write_record(COLUMNS).map_err(into_io)?;
+    for_each_row(diff, |cells| {
+        table
+            .write_record(cells.map(|cell| neutral(cell).into_owned()))
+            .map_err(into_io)
+    })?;
+    table.flush()
+}
+
+/// Gives every row of the table of differences to `add`, in the order of [`COLUMNS`].
+pub(crate) fn for_each_row<E>(
+    diff: &Diff<'_>,
+    add: impl FnMut([&str; COLUMNS.len()]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut table = Table(add);
     for device in &diff.devices {
         let old = device.old_reason.as_ref().map(reason).unwrap_or_default();
         let new = device.new_reason.as_ref().map(reason).unwrap_or_default();
@@ -60,10 +72,10 @@ pub fn csv(diff: &Diff<'_>, writer: impl Write) -> io::Result<()> {
             }
         }
     }
-    table.0.flush()
+    Ok(())
 }
 
-struct Table<W: Write>(Writer<W>);
+struct Table<F>(F);
 
 #[derive(Clone, Copy)]
 enum Scope<'s> {
@@ -71,22 +83,16 @@ enum Scope<'s> {
     Channel { label: &'s str, name: &'s str },
 }
 
-impl<W: Write> Table<W> {
+impl<E, F: FnMut([&str; COLUMNS.len()]) -> Result<(), E>> Table<F> {
     fn field(
         &mut self,
         device: &DeviceDiff<'_>,
         change: &str,
         scope: Scope<'_>,
         field: &FieldChange<'_>,
-    ) -> io::Result<()> {
-        self.row(
-            device,
-            change,
-            scope,
-            field.field,
-            &shown(field.old),
-            &shown(field.new),
-        )
+    ) -> Result<(), E> {
+        let (old, new) = (shown(field.old), shown(field.new));
+        self.row(device, change, scope, field.field, &old, &new)
     }
 
     fn row(
@@ -97,12 +103,12 @@ impl<W: Write> Table<W> {
         field: &str,
         old: &str,
         new: &str,
-    ) -> io::Result<()> {
+    ) -> Result<(), E> {
         let (scope, label, name) = match scope {
             Scope::Device => ("device", "", ""),
             Scope::Channel { label, name } => ("channel", label, name),
         };
-        let cells = [
+        self.0([
             change,
             device.site,
             device.hostname,
@@ -114,10 +120,7 @@ impl<W: Write> Table<W> {
             field,
             old,
             new,
-        ];
-        self.0
-            .write_record(cells.map(|cell| neutral(cell).into_owned()))
-            .map_err(into_io)
+        ])
     }
 }
 
@@ -129,6 +132,7 @@ fn shown(value: Value<'_>) -> Cow<'_, str> {
     }
 }
 
-fn reason(reason: &Reason<'_>) -> String {
+/// A reason in few words: its code, else its text.
+pub(crate) fn reason(reason: &Reason<'_>) -> String {
     reason.code.unwrap_or(reason.text).to_owned()
 }

@@ -5,6 +5,7 @@ mod json;
 mod text;
 
 pub use csv::csv;
+pub(crate) use csv::{for_each_row, reason};
 pub use json::{SCHEMA, json};
 pub use text::{summary, text};
 

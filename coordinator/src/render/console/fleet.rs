@@ -80,6 +80,13 @@ impl FleetSummary {
             .map(|(name, totals)| (name.as_str(), *totals))
     }
 
+    /// The reasons of failures, each with its devices: codes, or sentences where there is no code.
+    pub fn failures(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.failures
+            .iter()
+            .map(|(reason, count)| (reason.as_str(), *count))
+    }
+
     /// Writes the table of sites, then failures and warnings by code, most frequent first.
     ///
     /// # Errors

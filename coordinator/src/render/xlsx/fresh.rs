@@ -50,7 +50,9 @@ fn fill(
         for (column, cell) in (0_u16..).zip(cells) {
             match cell {
                 Cell::Blank => sheet.write_blank(row, column, body)?,
-                Cell::Text(text) => sheet.write_string_with_format(row, column, text, body)?,
+                Cell::Text(text) => {
+                    sheet.write_string_with_format(row, column, Cell::plain(text), body)?
+                }
                 Cell::Number(number) => {
                     sheet.write_number_with_format(row, column, lossy(*number), body)?
                 }

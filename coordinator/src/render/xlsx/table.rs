@@ -1,5 +1,6 @@
 //! The two tables of a site's workbook, before any file format.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::results::{CameraRecord, ResultRecord};
@@ -143,6 +144,15 @@ impl Cell {
         }
     }
 
+    /// The text of a cell before Excel's escapes, for writers that add them themselves.
+    pub(super) fn plain(text: &str) -> Cow<'_, str> {
+        if text.contains("_x005F_") {
+            Cow::Owned(text.replace("_x005F_", "_"))
+        } else {
+            Cow::Borrowed(text)
+        }
+    }
+
     /// What the cell shows; empty where it is blank.
     pub(super) fn shown(&self) -> String {
         match self {
@@ -167,8 +177,7 @@ fn info_row(record: &ResultRecord<'_>) -> Vec<Cell> {
         (false, None | Some("")) => "Failed",
         (false, Some(error)) => error,
     };
-    let optional =
-        |text: &Option<std::borrow::Cow<'_, str>>| Cell::text(text.as_deref().unwrap_or(""));
+    let optional = |text: &Option<Cow<'_, str>>| Cell::text(text.as_deref().unwrap_or(""));
     vec![
         Cell::text(&record.hostname),
         Cell::text(&record.nvr_ip),

@@ -85,6 +85,12 @@ pub(super) fn graft(old: &[u8], tables: &[Table]) -> Result<Grafted, Refusal> {
     })
 }
 
+/// The names of the tabs of a workbook that could be edited.
+pub(super) fn tabs(old: &[u8]) -> Result<Vec<String>, Refusal> {
+    let package = Package::open(old)?;
+    Ok(Workbook::read(&package)?.tab_names())
+}
+
 enum Place<'p> {
     Existing(Tab, Box<ExistingSheet<'p>>),
     Free(String),

@@ -30,6 +30,12 @@ pub enum Refusal {
     /// It is larger than what is opened.
     #[error("the workbook is too large")]
     TooLarge,
+    /// It holds a tab that is not part of a report, which writing it anew would lose.
+    #[error("the workbook has a tab {name:?} that is no part of this report")]
+    OtherTab {
+        /// The first such tab.
+        name: String,
+    },
     /// Tabs of our names are taken by the user's own.
     #[error("all tabs named {name:?} are the user's own")]
     NoFreeTab {

@@ -114,6 +114,11 @@ impl Workbook {
         tabs.find(|tab| tab.name.to_lowercase() == wanted).cloned()
     }
 
+    /// The names of all tabs, in their order.
+    pub(super) fn tab_names(&self) -> Vec<String> {
+        self.tabs.iter().map(|tab| tab.name.clone()).collect()
+    }
+
     /// Adds a tab at the end.
     pub(super) fn add_tab(&mut self, package: &Package<'_>, name: &str) -> Tab {
         let folder = self.part.rsplit_once('/').map_or("", |(folder, _)| folder);
