@@ -2,22 +2,24 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use tvt_coordinator::diff::pytvt::{self, PytvtScan};
 use tvt_coordinator::diff::render::{self, Names};
-use tvt_coordinator::diff::{Scan, diff};
-use tvt_coordinator::render::json;
+use tvt_coordinator::diff::{Comparison, Diff, DigestKey, Outline, ReloadError, Scan, diff};
+use tvt_coordinator::render::{json, xlsx};
 use tvt_coordinator::results;
 use tvtfleet_proto::error::{ErrorCode, ExitStatus};
 use tvtfleet_proto::model::api::ResultRow;
 
 use crate::error::{CliError, Stop};
-use crate::exit::Outcome;
-use crate::files;
+use crate::exit::{self, Outcome};
+use crate::files::{self, FileFormat};
 use crate::io::Io;
+use crate::report;
 
 /// The largest result file, in bytes.
 const RESULT_MAX: u64 = 4 * 1024 * 1024 * 1024;
@@ -35,6 +37,9 @@ pub(crate) struct CompareArgs {
     /// Write one line
     #[arg(long)]
     summary: bool,
+    /// Write the differences to a file too; .json, .csv, .xlsx or .txt says how. May be repeated
+    #[arg(short, long, value_name = "FILE", conflicts_with = "compat")]
+    output: Vec<PathBuf>,
     /// End with exit code 6 where there are differences
     #[arg(long)]
     exit_code: bool,
@@ -57,7 +62,7 @@ pub(crate) struct Side {
 }
 
 enum Content {
-    File(Vec<u8>),
+    File(PathBuf),
     Rows(Vec<ResultRow>),
 }
 
@@ -68,17 +73,14 @@ impl Side {
     ///
     /// `config.unreadable`.
     pub(crate) fn file(path: &Path, io: &Io) -> Result<Self, CliError> {
-        let name = path.display().to_string();
-        let bytes = files::read(&io.resolve(path), RESULT_MAX).map_err(|error| {
-            error.about(
-                ErrorCode::ConfigUnreadable,
-                format!("cannot read the result file {name}"),
-            )
-        })?;
-        Ok(Self {
-            name,
-            content: Content::File(bytes),
-        })
+        let side = Self {
+            name: path.display().to_string(),
+            content: Content::File(io.resolve(path)),
+        };
+        if let Content::File(path) = &side.content {
+            File::open(path).map_err(|error| side.unreadable(&error))?;
+        }
+        Ok(side)
     }
 
     /// The results of a job.
@@ -90,19 +92,52 @@ impl Side {
         }
     }
 
-    fn text(&self) -> Result<Cow<'_, str>, CliError> {
+    /// Everything, as the text of a result file.
+    fn text(&self) -> Result<String, CliError> {
         match &self.content {
-            Content::File(bytes) => {
-                results::decode(bytes).map_err(|error| self.malformed(error.code(), &error))
+            Content::File(path) => {
+                let bytes = files::read(path, RESULT_MAX).map_err(|error| {
+                    error.about(ErrorCode::ConfigUnreadable, self.unreadable_text())
+                })?;
+                let mark = match results::decode(&bytes) {
+                    Ok(Cow::Owned(text)) => return Ok(text),
+                    Ok(Cow::Borrowed(text)) => bytes.len().saturating_sub(text.len()),
+                    Err(error) => return Err(self.malformed(error.code(), &error)),
+                };
+                // A large file is not copied.
+                let mut text = String::from_utf8(bytes)
+                    .map_err(|error| self.malformed(ErrorCode::ResultMalformed, &error))?;
+                text.drain(..mark);
+                Ok(text)
             }
             Content::Rows(rows) => {
                 let mut bytes = Vec::new();
                 json::write_results(rows, &mut bytes).map_err(|error| {
                     CliError::new(ErrorCode::Internal, "cannot write the results").because(&error)
                 })?;
-                Ok(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
+                Ok(String::from_utf8_lossy(&bytes).into_owned())
             }
         }
+    }
+
+    /// The file, where it is one that can be read twice.
+    fn reopened(&self) -> Result<Option<File>, CliError> {
+        let Content::File(path) = &self.content else {
+            return Ok(None);
+        };
+        let file = File::open(path).map_err(|error| self.unreadable(&error))?;
+        let usable = file
+            .metadata()
+            .is_ok_and(|facts| facts.is_file() && facts.len() <= RESULT_MAX);
+        Ok(usable.then_some(file))
+    }
+
+    fn unreadable(&self, error: &(dyn Error + 'static)) -> CliError {
+        CliError::new(ErrorCode::ConfigUnreadable, self.unreadable_text()).because(error)
+    }
+
+    fn unreadable_text(&self) -> String {
+        format!("cannot read the result file {}", self.name)
     }
 
     fn malformed(&self, code: ErrorCode, error: &(dyn Error + 'static)) -> CliError {
@@ -110,59 +145,168 @@ impl Side {
     }
 }
 
+/// What differences can be written as.
+const DIFF_FILES: [FileFormat; 4] = [
+    FileFormat::Json,
+    FileFormat::Csv,
+    FileFormat::Xlsx,
+    FileFormat::Text,
+];
+
 impl CompareArgs {
-    /// Compares two scans and writes what differs to stdout.
+    /// Finds out whether every file can be written, before anything is compared.
+    ///
+    /// # Errors
+    ///
+    /// `usage.invalid`, `output.unwritable` or `storage.full`.
+    pub(crate) fn check(&self, io: &Io) -> Result<(), CliError> {
+        for path in &self.output {
+            FileFormat::of(path, &DIFF_FILES)?;
+            files::check_writable(&io.resolve(path))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the files that the user named; their statuses.
+    fn save(&self, found: &Diff<'_>, names: &Names, io: &Io) -> Result<Vec<ExitStatus>, CliError> {
+        let mut statuses = Vec::new();
+        for path in &self.output {
+            let resolved = io.resolve(path);
+            let shown = path.display();
+            let saved = match FileFormat::of(path, &DIFF_FILES)? {
+                FileFormat::Json => files::write(&resolved, |out| render::json(found, names, out))
+                    .map(|()| format!("JSON saved to: {shown}")),
+                FileFormat::Csv => files::write(&resolved, |out| render::csv(found, out))
+                    .map(|()| format!("CSV saved to: {shown}")),
+                FileFormat::Text => files::write(&resolved, |out| render::text(found, names, out))
+                    .map(|()| format!("Text saved to: {shown}")),
+                FileFormat::Xlsx => {
+                    let written = xlsx::write_compared(found, names, io.clock.now(), &resolved);
+                    report::workbook_outcome(written).map(|path| format!("XLSX saved to: {path}"))
+                }
+            };
+            statuses.push(report::tell(saved, io));
+        }
+        Ok(statuses)
+    }
+
+    /// Compares two scans and writes what differs to stdout, and to the files that the user named.
     ///
     /// # Errors
     ///
     /// `result.malformed`, or where stdout cannot be written.
     pub(crate) fn compare(&self, old: &Side, new: &Side, io: &mut Io) -> Outcome {
-        let (old_text, new_text) = (old.text()?, new.text()?);
-        let names = Names {
-            old: old.name.clone(),
-            new: new.name.clone(),
+        if self.compat == Some(Compat::Pytvt) {
+            return self.compare_as_pytvt(old, new, io);
+        }
+        if let (Some(mut old_file), Some(mut new_file)) = (old.reopened()?, new.reopened()?) {
+            let key = DigestKey::default();
+            let (old_outline, new_outline) = outlines(&mut old_file, &mut new_file, &key);
+            let old_outline = old_outline.map_err(|error| old.unreadable(&error))?;
+            let new_outline = new_outline.map_err(|error| new.unreadable(&error))?;
+            if let (Some(old_outline), Some(new_outline)) = (old_outline, new_outline) {
+                let changed = |error: ReloadError| {
+                    CliError::new(ErrorCode::ConfigUnreadable, "cannot read a file again")
+                        .because(&error)
+                };
+                let comparison = Comparison::of(&old_outline, &new_outline);
+                let reloaded = comparison
+                    .reload((&old_outline, old_file), (&new_outline, new_file))
+                    .map_err(changed)?;
+                drop((old_outline, new_outline));
+                let (old_scan, new_scan) = reloaded.scans().map_err(changed)?;
+                let found = comparison.diff(&old_scan, &new_scan);
+                return self.write(&found, &names(old, new), io);
+            }
+        }
+        let text = |side: &Side| match side.content {
+            Content::File(_) => side.text(),
+            Content::Rows(_) => Ok(String::new()),
         };
+        let (old_text, new_text) = (text(old)?, text(new)?);
+        let (old_scan, new_scan) = (scan(old, &old_text)?, scan(new, &new_text)?);
+        let found = diff(&old_scan, &new_scan);
+        self.write(&found, &names(old, new), io)
+    }
+
+    fn write(&self, found: &Diff<'_>, names: &Names, io: &mut Io) -> Outcome {
+        let mut statuses = self.save(found, names, io)?;
         let mut out = BufWriter::new(&mut io.stdout);
-        let (written, equal) = if self.compat == Some(Compat::Pytvt) {
-            let read = |side: &Side, text| match PytvtScan::parse(text, &side.name) {
-                Ok(scan) => Ok(scan),
-                Err(error) => Err(side.malformed(ErrorCode::ResultMalformed, &error)),
-            };
-            let (old, new) = (read(old, &old_text)?, read(new, &new_text)?);
-            let found = pytvt::compare(&old, &new);
-            let written = if self.json {
-                pytvt::json(&found, &names.old, &names.new, &mut out)
-            } else if self.summary {
-                writeln!(out, "{}", pytvt::summary(&found))
-            } else {
-                pytvt::text(&found, &names.old, &names.new, &mut out)
-            };
-            (written, found.is_empty())
+        let written = if self.json {
+            render::json(found, names, &mut out)
+        } else if self.csv {
+            render::csv(found, &mut out)
+        } else if self.summary {
+            writeln!(out, "{}", render::summary(found))
         } else {
-            let read = |side: &Side, text| match results::parse(text) {
-                Ok(records) => Ok(Scan::from_records(records)),
-                Err(error) => Err(side.malformed(error.code(), &error)),
-            };
-            let (old, new) = (read(old, &old_text)?, read(new, &new_text)?);
-            let found = diff(&old, &new);
-            let written = if self.json {
-                render::json(&found, &names, &mut out)
-            } else if self.csv {
-                render::csv(&found, &mut out)
-            } else if self.summary {
-                writeln!(out, "{}", render::summary(&found))
-            } else {
-                render::text(&found, &names, &mut out)
-            };
-            (written, found.is_empty())
+            render::text(found, names, &mut out)
         };
         written
             .and_then(|()| out.flush())
             .map_err(|error| Stop::from_stdout(&error))?;
-        Ok(if self.exit_code && !equal {
+        statuses.push(self.status(found.is_empty()));
+        Ok(exit::first_failure(statuses))
+    }
+
+    fn compare_as_pytvt(&self, old: &Side, new: &Side, io: &mut Io) -> Outcome {
+        let names = names(old, new);
+        let (old_text, new_text) = (old.text()?, new.text()?);
+        let read = |side: &Side, text| match PytvtScan::parse(text, &side.name) {
+            Ok(scan) => Ok(scan),
+            Err(error) => Err(side.malformed(ErrorCode::ResultMalformed, &error)),
+        };
+        let (old, new) = (read(old, &old_text)?, read(new, &new_text)?);
+        let found = pytvt::compare(&old, &new);
+        let mut out = BufWriter::new(&mut io.stdout);
+        let written = if self.json {
+            pytvt::json(&found, &names.old, &names.new, &mut out)
+        } else if self.summary {
+            writeln!(out, "{}", pytvt::summary(&found))
+        } else {
+            pytvt::text(&found, &names.old, &names.new, &mut out)
+        };
+        written
+            .and_then(|()| out.flush())
+            .map_err(|error| Stop::from_stdout(&error))?;
+        Ok(self.status(found.is_empty()))
+    }
+
+    const fn status(&self, equal: bool) -> ExitStatus {
+        if self.exit_code && !equal {
             ExitStatus::Differences
         } else {
             ExitStatus::Success
-        })
+        }
     }
+}
+
+fn names(old: &Side, new: &Side) -> Names {
+    Names {
+        old: old.name.clone(),
+        new: new.name.clone(),
+    }
+}
+
+fn scan<'s>(side: &'s Side, text: &'s str) -> Result<Scan<'s>, CliError> {
+    match &side.content {
+        Content::Rows(rows) => Ok(Scan::from_rows(rows)),
+        Content::File(_) => match results::parse(text) {
+            Ok(records) => Ok(Scan::from_records(records)),
+            Err(error) => Err(side.malformed(error.code(), &error)),
+        },
+    }
+}
+
+type OutlineRead = std::io::Result<Option<Outline>>;
+
+/// Goes through both files at the same time.
+fn outlines(old: &mut File, new: &mut File, key: &DigestKey) -> (OutlineRead, OutlineRead) {
+    std::thread::scope(|scope| {
+        let beside = scope.spawn(|| Outline::read(old, key));
+        let new = Outline::read(new, key);
+        let old = beside
+            .join()
+            .unwrap_or_else(|_| Err(std::io::Error::other("the reading thread ended early")));
+        (old, new)
+    })
 }

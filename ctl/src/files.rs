@@ -35,6 +35,50 @@ impl ReadError {
     }
 }
 
+/// What a file's name says it is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileFormat {
+    /// `.json`
+    Json,
+    /// `.csv`
+    Csv,
+    /// `.xlsx`
+    Xlsx,
+    /// `.txt`
+    Text,
+}
+
+impl FileFormat {
+    /// The format that the name ends in, if it is one of these.
+    ///
+    /// # Errors
+    ///
+    /// `usage.invalid`.
+    pub(crate) fn of(path: &Path, known: &[Self]) -> Result<Self, CliError> {
+        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+        let found = known
+            .iter()
+            .find(|format| extension.to_str() == Some(format.ending()));
+        found.copied().ok_or_else(|| {
+            let endings: Vec<String> = known
+                .iter()
+                .map(|format| format!(".{}", format.ending()))
+                .collect();
+            let message = format!("the name {} does not say what to write", path.display());
+            CliError::usage(message).hint(format!("end it in {}", endings.join(", ")))
+        })
+    }
+
+    const fn ending(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Xlsx => "xlsx",
+            Self::Text => "txt",
+        }
+    }
+}
+
 /// Reads a file of at most `limit` bytes.
 ///
 /// # Errors

@@ -6,21 +6,26 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use tvt_coordinator::render::console::{self, Layout};
 use tvt_coordinator::render::csv::{self, CsvOptions};
-use tvt_coordinator::render::xlsx::{self, WorkbookOutcome, WorkbookWritten};
+use tvt_coordinator::render::xlsx::{self, FleetReport, WorkbookOutcome, WorkbookWritten};
 use tvt_coordinator::render::{failed, json};
 use tvtfleet_proto::error::{ErrorCode, ExitStatus};
 use tvtfleet_proto::model::api::ResultRow;
+use tvtfleet_proto::model::change::Change;
 
 use crate::error::{CliError, Stop};
 use crate::exit::{self, Outcome};
-use crate::files;
+use crate::files::{self, FileFormat};
 use crate::io::Io;
+
+/// What results can be written as.
+const RESULT_FILES: [FileFormat; 3] = [FileFormat::Json, FileFormat::Csv, FileFormat::Xlsx];
 
 /// Options that say where results go.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct ReportArgs {
-    /// Write the results to a file; .json or .csv says how. May be repeated
+    /// Write the results to a file; .json, .csv or .xlsx says how. A workbook is that of the site, or
+    /// of the fleet where there are several. May be repeated
     #[arg(short, long, value_name = "FILE")]
     output: Vec<PathBuf>,
     /// Write one workbook per site into a folder; made where it does not exist
@@ -57,12 +62,6 @@ pub(crate) struct ReportPlan {
     format: ReportFormat,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FileFormat {
-    Json,
-    Csv,
-}
-
 impl ReportArgs {
     /// Finds out whether every file can be written, before any work is done.
     ///
@@ -72,7 +71,7 @@ impl ReportArgs {
     pub(crate) fn prepare(&self, io: &Io) -> Result<ReportPlan, CliError> {
         let mut files = Vec::new();
         for path in &self.output {
-            files.push((path.clone(), file_format(path)?));
+            files.push((path.clone(), FileFormat::of(path, &RESULT_FILES)?));
             files::check_writable(&io.resolve(path))?;
         }
         if let Some(folder) = &self.xlsx {
@@ -91,7 +90,22 @@ impl ReportArgs {
 }
 
 impl ReportPlan {
+    /// Whether the changes that the results brought go into one of the files.
+    #[must_use]
+    pub(crate) fn takes_changes(&self, rows: &[ResultRow]) -> bool {
+        let several = || {
+            rows.windows(2)
+                .any(|pair| matches!(pair, [a, b] if a.site_label != b.site_label))
+        };
+        self.files
+            .iter()
+            .any(|(_, format)| *format == FileFormat::Xlsx)
+            && several()
+    }
+
     /// Writes everything. A file that fails is told and does not stop the others.
+    ///
+    /// `changes` are those that the results brought, where there is a coordinator to ask.
     ///
     /// The exit code is that of the first file that failed, else tells whether all devices were
     /// asked with success.
@@ -99,18 +113,33 @@ impl ReportPlan {
     /// # Errors
     ///
     /// Where stdout cannot be written; the files are written by then.
-    pub(crate) fn write(&self, rows: &[ResultRow], io: &mut Io) -> Outcome {
+    pub(crate) fn write(
+        &self,
+        rows: &[ResultRow],
+        changes: Option<&[Change]>,
+        io: &mut Io,
+    ) -> Outcome {
         let mut statuses = Vec::new();
         for (path, format) in &self.files {
-            let saved = write_file(&io.resolve(path), *format, rows);
-            let name = match format {
-                FileFormat::Json => "JSON",
-                FileFormat::Csv => "CSV",
+            let resolved = io.resolve(path);
+            let saved = match format {
+                FileFormat::Json => files::write(&resolved, |out| json::write_results(rows, out))
+                    .map(|()| format!("JSON saved to: {}", path.display())),
+                FileFormat::Csv | FileFormat::Text => files::write(&resolved, |out| {
+                    csv::write_results(rows, &CsvOptions::default(), out)
+                })
+                .map(|()| format!("CSV saved to: {}", path.display())),
+                FileFormat::Xlsx => {
+                    let report = FleetReport {
+                        title: "Fleet scan",
+                        at: io.clock.now(),
+                        changes,
+                    };
+                    workbook_line(xlsx::write_workbook(rows, &report, &resolved))
+                        .map(|line| format!("XLSX saved to: {}\n{line}", path.display()))
+                }
             };
-            statuses.push(tell(
-                saved.map(|()| format!("{name} saved to: {}", path.display())),
-                io,
-            ));
+            statuses.push(tell(saved, io));
         }
         if let Some(folder) = &self.xlsx {
             statuses.extend(write_workbooks(folder, rows, io));
@@ -148,30 +177,6 @@ impl ReportPlan {
     }
 }
 
-fn file_format(path: &Path) -> Result<FileFormat, CliError> {
-    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-    match extension.to_str() {
-        Some("json") => Ok(FileFormat::Json),
-        Some("csv") => Ok(FileFormat::Csv),
-        Some("xlsx") => Err(CliError::usage(format!(
-            "cannot write {} as one file",
-            path.display()
-        ))
-        .hint("--xlsx DIR writes one workbook per site into a folder")),
-        Some(_) | None => {
-            let message = format!("the name {} does not say what to write", path.display());
-            Err(CliError::usage(message).hint("end it in .json or .csv, or use --xlsx DIR"))
-        }
-    }
-}
-
-fn write_file(path: &Path, format: FileFormat, rows: &[ResultRow]) -> Result<(), CliError> {
-    files::write(path, |out| match format {
-        FileFormat::Json => json::write_results(rows, out),
-        FileFormat::Csv => csv::write_results(rows, &CsvOptions::default(), out),
-    })
-}
-
 /// Writes the workbooks and tells about each; their statuses.
 fn write_workbooks(folder: &Path, rows: &[ResultRow], io: &Io) -> Vec<ExitStatus> {
     let written = match xlsx::write_site_workbooks(rows, &io.resolve(folder)) {
@@ -188,7 +193,26 @@ fn write_workbooks(folder: &Path, rows: &[ResultRow], io: &Io) -> Vec<ExitStatus
         .collect()
 }
 
-fn workbook_line(workbook: WorkbookWritten) -> Result<String, CliError> {
+/// Whether a workbook could be written, for one that needs no line of its own.
+pub(crate) fn workbook_outcome(workbook: WorkbookWritten) -> Result<String, CliError> {
+    let path = workbook.path.display().to_string();
+    match workbook.outcome {
+        WorkbookOutcome::Created | WorkbookOutcome::Updated | WorkbookOutcome::Kept { .. } => {
+            Ok(path)
+        }
+        WorkbookOutcome::Beside { original, refusal } => Ok(format!(
+            "{path} ({} is as it was: {refusal})",
+            original.display()
+        )),
+        WorkbookOutcome::Failed { message } => {
+            let text = format!("cannot write the workbook {path}");
+            Err(CliError::new(ErrorCode::OutputUnwritable, text).cause(message))
+        }
+    }
+}
+
+/// One line about a workbook.
+pub(crate) fn workbook_line(workbook: WorkbookWritten) -> Result<String, CliError> {
     let WorkbookWritten {
         site,
         devices,
@@ -208,14 +232,14 @@ fn workbook_line(workbook: WorkbookWritten) -> Result<String, CliError> {
             original.display()
         )),
         WorkbookOutcome::Failed { message } => {
-            let text = format!("cannot write the workbook of site {site:?}");
+            let text = format!("cannot write the workbook of {site:?}");
             Err(CliError::new(ErrorCode::OutputUnwritable, text).cause(message))
         }
     }
 }
 
 /// Tells how writing a file went.
-fn tell(written: Result<String, CliError>, io: &Io) -> ExitStatus {
+pub(crate) fn tell(written: Result<String, CliError>, io: &Io) -> ExitStatus {
     match written {
         Ok(text) => {
             io.note(&text);

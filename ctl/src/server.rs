@@ -192,6 +192,17 @@ impl Server {
         }
     }
 
+    /// Lists the changes that a job's reports brought.
+    pub(crate) async fn changes_of(&self, job: &JobView) -> Result<Vec<Change>, CliError> {
+        let request = ListChanges {
+            since: Some(job.submitted_at),
+            ..ListChanges::default()
+        };
+        let mut changes = self.changes(request).await?;
+        changes.retain(|change| change.job == Some(job.id));
+        Ok(changes)
+    }
+
     /// Lists one page of changes, perhaps once there are any.
     pub(crate) async fn changes_page(&self, request: ListChanges) -> Result<ChangePage, CliError> {
         self.ask::<v1::ListChanges, v1::ChangePage, _>(ApiOp::ChangeList, request)

@@ -7,7 +7,7 @@ use tvtfleet_proto::model::mac::MacAddr;
 use super::change::{ChannelCounts, DeviceChange, DeviceDiff, Diff, FieldChange, Reason, Value};
 use super::channels;
 use super::identity::Identity;
-use super::matching;
+use super::matching::{self, Matches};
 use super::scan::Scan;
 use crate::results::ResultRecord;
 
@@ -19,6 +19,15 @@ pub fn diff<'a>(old: &'a Scan<'a>, new: &'a Scan<'a>) -> Diff<'a> {
         records.iter().map(Identity::of).collect()
     };
     let matches = matching::join(&identities(old), &identities(new));
+    assemble(&matches, old, new)
+}
+
+/// The comparison of devices whose matches are known.
+pub(super) fn assemble<'a>(
+    matches: &Matches,
+    old: &'a [ResultRecord<'a>],
+    new: &'a [ResultRecord<'a>],
+) -> Diff<'a> {
     let mut result = Diff {
         old_devices: old.len(),
         new_devices: new.len(),

@@ -5,13 +5,15 @@
 //! is not "removed and added". A device that failed is unreachable: what is not known any more is
 //! not a change, and neither is what was never known before.
 //!
-//! [`diff`] is pure and borrows from the scans. [`pytvt`] reproduces pytvt's own comparison.
+//! [`diff`] is pure and borrows from the scans. [`Outline`] does the same for large files in little
+//! memory. [`pytvt`] reproduces pytvt's own comparison.
 
 mod change;
 mod channels;
 mod compare;
 mod identity;
 mod matching;
+mod outline;
 pub mod pytvt;
 pub mod render;
 mod scan;
@@ -22,6 +24,7 @@ pub use change::{
 };
 pub(crate) use compare::compare;
 pub use compare::diff;
+pub use outline::{Comparison, DigestKey, Outline, ReloadError, Reloaded};
 pub use scan::Scan;
 
 #[cfg(test)]

@@ -397,7 +397,7 @@ proptest! {
     }
 }
 
-fn any_record() -> impl Strategy<Value = ResultRecord<'static>> {
+pub(super) fn any_record() -> impl Strategy<Value = ResultRecord<'static>> {
     let site = prop::sample::select(vec!["A", "B", ""]);
     let address = prop::sample::select(vec!["10.0.0.1", "10.0.0.2", "10.0.0.10", "x\u{1b}"]);
     let serial = prop::sample::select(vec!["", "", "S1", "S2", "S3"]);

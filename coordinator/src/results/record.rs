@@ -83,7 +83,7 @@ pub struct ResultRecord<'a> {
 }
 
 /// One channel of a recorder.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CameraRecord<'a> {
     /// The recorder's name for the channel.

@@ -28,6 +28,7 @@ Examples:
   tvtctl diff monday.json last
   tvtctl diff monday.json tuesday.json --exit-code --summary
   tvtctl diff --site acme/depot-1 --from monday
+  tvtctl diff --from 2026-11-01 --summary -o november.xlsx
   tvtctl diff --tenant acme --from 2026-11-01 --to 2026-11-08 --json
   tvtctl diff monday.json --to now --site acme/depot-1", moment::HELP))]
 pub(crate) struct Args {
@@ -62,6 +63,7 @@ enum Named {
 impl Args {
     /// Runs the command.
     pub(crate) async fn run(self, io: &mut Io) -> Outcome {
+        self.how.check(io)?;
         let (old, new) = self.sides(io)?;
         let fleet = matches!(old, Named::Fleet(_)) || matches!(new, Named::Fleet(_));
         let names_sites = !self.site.is_empty() || !self.tenant.is_empty();

@@ -36,6 +36,7 @@ they come back, until the job's deadline.
 
 Examples:
   tvtctl scan --all -o results.json --format summary
+  tvtctl scan --all -o fleet.xlsx --format summary
   tvtctl scan --tenant acme --label north --xlsx workbooks
   tvtctl scan --inventory devices.json --tenant acme --create-sites
   tvtctl scan --failed-of last"
@@ -265,7 +266,12 @@ async fn wait_and_report(
         Ended::OutOfTime => return Err(watch::out_of_time(status.job.id).into()),
     }
     let rows = server.results(status.job.id).await?;
-    let written = plan.write(&rows, io)?;
+    let changes = if plan.takes_changes(&rows) {
+        Some(server.changes_of(&status.job).await?)
+    } else {
+        None
+    };
+    let written = plan.write(&rows, changes.as_deref(), io)?;
     watch::tell_offline(&status.job, io);
     watch::tell_troubled(&status.job, io);
     Ok(written)

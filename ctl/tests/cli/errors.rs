@@ -67,7 +67,7 @@ async fn outputs_are_checked_before_anything_is_scanned() {
         "missing/results.json",
         "results.txt",
         "results",
-        "results.xlsx",
+        "missing/results.xlsx",
         ".",
     ] {
         let finished = sandbox

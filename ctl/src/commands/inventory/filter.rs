@@ -7,7 +7,7 @@ use crate::io::Io;
 use crate::moment::Moment;
 
 /// Options that narrow a list of devices. Kinds narrow together, repetitions widen.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Which devices")]
 pub(super) struct FilterArgs {
     /// Only devices of this tenant; may be repeated

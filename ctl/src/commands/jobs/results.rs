@@ -32,7 +32,12 @@ impl Args {
         let server = Server::connect(&self.server, io).await?;
         let status = self.job.show(&server).await?;
         let rows = server.results(status.job.id).await?;
-        let written = plan.write(&rows, io)?;
+        let changes = if plan.takes_changes(&rows) {
+            Some(server.changes_of(&status.job).await?)
+        } else {
+            None
+        };
+        let written = plan.write(&rows, changes.as_deref(), io)?;
         watch::tell_offline(&status.job, io);
         watch::tell_troubled(&status.job, io);
         Ok(written)

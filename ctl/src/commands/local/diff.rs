@@ -11,6 +11,7 @@ use crate::io::Io;
 #[command(after_help = "\
 Examples:
   tvtctl local diff monday.json tuesday.json
+  tvtctl local diff monday.json tuesday.json --summary -o changes.xlsx
   tvtctl local diff monday.json tuesday.json --json --compat pytvt")]
 pub(crate) struct Args {
     /// The old result file
@@ -25,6 +26,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) fn run(self, io: &mut Io) -> Outcome {
+        self.how.check(io)?;
         let (old, new) = (Side::file(&self.old, io)?, Side::file(&self.new, io)?);
         self.how.compare(&old, &new, io)
     }

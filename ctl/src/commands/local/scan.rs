@@ -77,7 +77,7 @@ impl Args {
         let progress = self.progress(&entries, &settings, io);
         let (rows, end) = run::scan(job, &entries, self.backend, &settings, &progress, io).await;
         progress.finish();
-        let written = plan.write(&rows, io)?;
+        let written = plan.write(&rows, None, io)?;
         match end {
             End::Complete if inventory.unusable > 0 => {
                 Ok(exit::first_failure([written, ExitStatus::SomeFailed]))
