@@ -3,6 +3,7 @@
 //! pytvt's columns come first, tvtfleet's at the right. A new workbook is written as a whole; in an
 //! existing one only these two tabs change.
 
+mod chart;
 mod compared;
 mod discovered;
 mod fleet;

@@ -3,13 +3,11 @@
 use std::io;
 use std::path::Path;
 
-use rust_xlsxwriter::{
-    Chart, ChartDataLabel, ChartSolidFill, ChartType, DocProperties, ExcelDateTime, Workbook,
-    XlsxError,
-};
+use rust_xlsxwriter::{DocProperties, ExcelDateTime, Workbook, XlsxError};
 use tvtfleet_proto::model::time::UtcMillis;
 
-use super::list::{self, Column, List, Mark, Value, column, real, wide};
+use super::chart;
+use super::list::{self, Column, List, Mark, Value, column, numbers, real, wide};
 use super::single::replace_report;
 use super::style::{HEADER_FILL, Styles};
 use super::{WorkbookOutcome, WorkbookWritten};
@@ -27,18 +25,19 @@ const DEVICES: List = List {
         Column {
             head: "Change",
             width: 18,
+            right: false,
             marks: MARKS,
         },
         column("Site", 24),
         column("Hostname", 22),
         column("Address", 18),
-        column("Port", 8),
+        numbers("Port", 8),
         column("Moved", 8),
-        column("Fields", 8),
-        column("Newly Known", 13),
-        column("Channels Before", 16),
-        column("Channels Now", 14),
-        column("Channels Differ", 16),
+        numbers("Fields", 8),
+        numbers("Newly Known", 13),
+        numbers("Channels Before", 16),
+        numbers("Channels Now", 14),
+        numbers("Channels Differ", 16),
         column("Error Before", 30),
         column("Error Now", 30),
         column("Device ID", 26),
@@ -53,6 +52,7 @@ const DIFFERENCES: List = List {
         Column {
             head: "Change",
             width: 18,
+            right: false,
             marks: MARKS,
         },
         column("Site", 24),
@@ -60,7 +60,7 @@ const DIFFERENCES: List = List {
         column("Address", 18),
         column("Device ID", 26),
         column("Scope", 9),
-        column("Channel", 9),
+        numbers("Channel", 9),
         column("Channel Name", 26),
         column("Field", 18),
         column("Old", 30),
@@ -189,26 +189,15 @@ fn summary(
         sheet.write_number_with_format(row, 1, real(wide(count)), &styles.figure)?;
         row += 1;
     }
-    let mut chart = Chart::new(ChartType::Bar);
     let last = COUNTS + u32::try_from(counts.len()).unwrap_or(1) - 1;
-    chart
-        .add_series()
-        .set_name("Differences")
-        .set_categories((SUMMARY, COUNTS, 0, last, 0))
-        .set_values((SUMMARY, COUNTS, 1, last, 1))
-        .set_format(ChartSolidFill::new().set_color(HEADER_FILL))
-        .set_gap(40)
-        .set_data_label(ChartDataLabel::new().show_value());
-    chart.title().set_name("Differences by sort");
-    chart.legend().set_hidden();
-    chart.x_axis().set_reverse();
-    chart
-        .y_axis()
-        .set_name("Devices or channels")
-        .set_num_format("#,##0")
-        .set_min(0);
+    let mut chart = chart::bars(
+        "Differences by sort",
+        "Devices or channels",
+        (SUMMARY, COUNTS, 0, last, 0),
+        (SUMMARY, COUNTS, 1, last, 1),
+        HEADER_FILL,
+    );
     chart.set_width(680).set_height(380);
-    chart.set_alt_text("Bar chart of differences by sort");
     sheet.insert_chart_with_offset(COUNTS - 1, 2, &chart, 20, 4)?;
     Ok(())
 }

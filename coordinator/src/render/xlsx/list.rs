@@ -14,6 +14,8 @@ pub(super) struct Column {
     pub(super) head: &'static str,
     /// In characters.
     pub(super) width: u16,
+    /// Whether its head stands at the right, over numbers.
+    pub(super) right: bool,
     /// Words that are marked in it.
     pub(super) marks: &'static [(&'static str, Mark)],
 }
@@ -42,7 +44,16 @@ pub(super) const fn column(head: &'static str, width: u16) -> Column {
     Column {
         head,
         width,
+        right: false,
         marks: &[],
+    }
+}
+
+/// A column of numbers.
+pub(super) const fn numbers(head: &'static str, width: u16) -> Column {
+    Column {
+        right: true,
+        ..column(head, width)
     }
 }
 
@@ -229,7 +240,12 @@ fn head(sheet: &mut Worksheet, styles: &Styles, list: &List) -> Result<(), XlsxE
     sheet.set_freeze_panes(1, list.pinned)?;
     for (number, column) in (0_u16..).zip(list.columns) {
         sheet.set_column_width(number, column.width)?;
-        sheet.write_string_with_format(0, number, column.head, &styles.header)?;
+        let format = if column.right {
+            &styles.header_right
+        } else {
+            &styles.header
+        };
+        sheet.write_string_with_format(0, number, column.head, format)?;
     }
     sheet.set_row_height(0, 20)?;
     sheet.set_landscape();

@@ -19,6 +19,8 @@ const LINE: Color = Color::RGB(0x00D9_D9D9);
 pub(super) struct Styles {
     /// A column's head.
     pub(super) header: Format,
+    /// The head of a column of numbers.
+    pub(super) header_right: Format,
     /// Text.
     pub(super) text: Format,
     /// Text that would be a formula if somebody typed it.
@@ -59,6 +61,15 @@ impl Styles {
                 .set_border_bottom_color(LINE)
                 .set_align(FormatAlign::VerticalCenter)
         };
+        let text = || body().set_align(FormatAlign::Left).set_indent(1);
+        let header = || {
+            Format::new()
+                .set_bold()
+                .set_font_color(Color::White)
+                .set_background_color(HEADER_FILL)
+                .set_align(FormatAlign::VerticalCenter)
+                .set_border_bottom(FormatBorder::Thin)
+        };
         let figure = || body().set_bold().set_font_size(12);
         let mark = |font: u32, fill: u32| {
             Format::new()
@@ -66,20 +77,13 @@ impl Styles {
                 .set_background_color(Color::RGB(fill))
         };
         Self {
-            header: Format::new()
-                .set_bold()
-                .set_font_color(Color::White)
-                .set_background_color(HEADER_FILL)
-                .set_align(FormatAlign::Left)
-                .set_align(FormatAlign::VerticalCenter)
-                .set_border_bottom(FormatBorder::Thin),
-            text: body(),
-            quoted: body().set_quote_prefix(),
+            header: header().set_align(FormatAlign::Left).set_indent(1),
+            header_right: header().set_align(FormatAlign::Right),
+            text: text(),
+            quoted: text().set_quote_prefix(),
             count: body().set_num_format("#,##0"),
             number: body().set_num_format("0").set_align(FormatAlign::Right),
-            moment: body()
-                .set_num_format("yyyy-mm-dd hh:mm:ss")
-                .set_align(FormatAlign::Left),
+            moment: text().set_num_format("yyyy-mm-dd hh:mm:ss"),
             share: body().set_num_format("0.0%"),
             title: Format::new()
                 .set_bold()
@@ -92,7 +96,7 @@ impl Styles {
                 .set_font_color(Color::RGB(0x001F_3864))
                 .set_border_bottom(FormatBorder::Medium)
                 .set_border_bottom_color(HEADER_FILL),
-            label: body(),
+            label: text(),
             figure: figure().set_num_format("#,##0"),
             figure_share: figure().set_num_format("0.0%"),
             total: body().set_bold().set_num_format("#,##0"),

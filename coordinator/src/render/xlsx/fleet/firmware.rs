@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use rust_xlsxwriter::{
-    Chart, ChartDataLabel, ChartSolidFill, ChartType, Color, ConditionalFormat2ColorScale,
-    Workbook, XlsxError,
-};
+use rust_xlsxwriter::{Color, ConditionalFormat2ColorScale, Workbook, XlsxError};
 
 use super::tally::Tally;
+use crate::render::xlsx::chart;
 use crate::render::xlsx::list::{Value, real};
 use crate::render::xlsx::style::{HEADER_FILL, Styles};
 
@@ -16,7 +14,7 @@ pub(super) const NAME: &str = "Firmware";
 /// The most versions that have a column; the rest share the last one.
 const VERSIONS_MAX: usize = 60;
 /// The most versions in the chart.
-const CHARTED: u32 = 15;
+const CHARTED: u16 = 15;
 /// The row of the matrix's head.
 const HEAD: u32 = 2;
 
@@ -38,14 +36,14 @@ pub(super) fn write(
     sheet.set_landscape();
     sheet.set_print_fit_to_pages(1, 0);
     sheet.write_string_with_format(HEAD, 0, "Model", &styles.header)?;
-    sheet.write_string_with_format(HEAD, 1, "Devices", &styles.header)?;
+    sheet.write_string_with_format(HEAD, 1, "Devices", &styles.header_right)?;
     sheet.set_row_height(HEAD, 20)?;
     sheet.set_column_width(0, 24)?;
     sheet.set_column_width(1, 10)?;
     for (column, (version, _)) in (2_u16..).zip(&matrix.versions) {
         let width = version.chars().count().saturating_add(4).clamp(10, 28);
         sheet.set_column_width(column, u16::try_from(width).unwrap_or(28))?;
-        sheet.write_string_with_format(HEAD, column, version, &styles.header)?;
+        sheet.write_string_with_format(HEAD, column, version, &styles.header_right)?;
     }
     if matrix.models.is_empty() {
         sheet.write_string_with_format(HEAD + 1, 0, "No device said what it is", &styles.remark)?;
@@ -79,27 +77,17 @@ pub(super) fn write(
     }
     let charted = u16::try_from(matrix.versions.len())
         .unwrap_or(u16::MAX)
-        .min(u16::try_from(CHARTED).unwrap_or(u16::MAX));
-    let mut chart = Chart::new(ChartType::Bar);
+        .min(CHARTED);
+    let mut chart = chart::bars(
+        "Devices by firmware version",
+        "Devices",
+        (NAME, HEAD, 2, HEAD, charted + 1),
+        (NAME, row, 2, row, charted + 1),
+        HEADER_FILL,
+    );
     chart
-        .add_series()
-        .set_name("Devices")
-        .set_categories((NAME, HEAD, 2, HEAD, charted + 1))
-        .set_values((NAME, row, 2, row, charted + 1))
-        .set_format(ChartSolidFill::new().set_color(HEADER_FILL))
-        .set_gap(40)
-        .set_data_label(ChartDataLabel::new().show_value());
-    chart.title().set_name("Devices by firmware version");
-    chart.legend().set_hidden();
-    chart.x_axis().set_reverse();
-    chart
-        .y_axis()
-        .set_name("Devices")
-        .set_num_format("#,##0")
-        .set_min(0);
-    chart.set_width(760);
-    chart.set_height(120 + 28 * u32::from(charted));
-    chart.set_alt_text("Bar chart of devices by firmware version");
+        .set_width(760)
+        .set_height(120 + 28 * u32::from(charted));
     sheet.insert_chart(row + 2, 0, &chart)?;
     Ok(())
 }

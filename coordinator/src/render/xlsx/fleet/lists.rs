@@ -2,7 +2,7 @@
 
 use tvtfleet_proto::model::change::Change;
 
-use crate::render::xlsx::list::{Column, List, Mark, Value, column};
+use crate::render::xlsx::list::{Column, List, Mark, Value, column, numbers};
 use crate::results::{CameraRecord, ChannelKey, ResultRecord};
 
 const ANSWERS: &str = "OK";
@@ -16,10 +16,11 @@ pub(super) const DEVICES: List = List {
         column("Site", 24),
         column("Hostname", 22),
         column("Address", 18),
-        column("Port", 8),
+        numbers("Port", 8),
         Column {
             head: "State",
             width: 14,
+            right: false,
             marks: &[
                 (ANSWERS, Mark::Good),
                 (FAILED, Mark::Bad),
@@ -32,10 +33,10 @@ pub(super) const DEVICES: List = List {
         column("Firmware", 20),
         column("Serial Number", 20),
         column("MAC", 19),
-        column("Channels", 10),
-        column("Listed", 9),
-        column("Online", 9),
-        column("Offline", 9),
+        numbers("Channels", 10),
+        numbers("Listed", 9),
+        numbers("Online", 9),
+        numbers("Offline", 9),
         column("Backend", 11),
         column("Observed At (UTC)", 20),
         column("Device ID", 26),
@@ -51,15 +52,16 @@ pub(super) const CAMERAS: List = List {
         column("Site", 24),
         column("NVR", 22),
         column("NVR Address", 18),
-        column("Channel", 9),
+        numbers("Channel", 9),
         column("Camera Name", 28),
         Column {
             head: "Status",
             width: 11,
+            right: false,
             marks: &[("Online", Mark::Good), ("Offline", Mark::Bad)],
         },
         column("Address", 18),
-        column("Port", 8),
+        numbers("Port", 8),
         column("Protocol", 12),
         column("Model", 20),
         column("Status Source", 15),
@@ -75,15 +77,16 @@ pub(super) const FAILURES: List = List {
         column("Site", 24),
         column("Hostname", 22),
         column("Address", 18),
-        column("Port", 8),
+        numbers("Port", 8),
         Column {
             head: "State",
             width: 14,
+            right: false,
             marks: &[(FAILED, Mark::Bad), (NOT_REPORTED, Mark::Waiting)],
         },
         column("Error Code", 26),
         column("Error", 70),
-        column("Tries", 7),
+        numbers("Tries", 7),
         column("Observed At (UTC)", 20),
     ],
     pinned: 2,
@@ -101,6 +104,7 @@ pub(super) const CHANGES: List = List {
         Column {
             head: "Change",
             width: 18,
+            right: false,
             marks: &[
                 ("unreachable", Mark::Bad),
                 ("channel_removed", Mark::Bad),
@@ -109,7 +113,7 @@ pub(super) const CHANGES: List = List {
                 ("channel_added", Mark::Good),
             ],
         },
-        column("Channel", 9),
+        numbers("Channel", 9),
         column("Camera Name", 26),
         column("Field", 18),
         column("Old", 26),

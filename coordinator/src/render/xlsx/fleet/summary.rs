@@ -1,13 +1,13 @@
 //! The first page: figures, charts, and a line per site.
 
 use rust_xlsxwriter::{
-    Chart, ChartDataLabel, ChartLegendPosition, ChartPoint, ChartSolidFill, ChartType, Color,
-    ConditionalFormatCell, ConditionalFormatCellRule, ConditionalFormatDataBar,
+    Color, ConditionalFormatCell, ConditionalFormatCellRule, ConditionalFormatDataBar,
     ConditionalFormatType, Workbook, Worksheet, XlsxError,
 };
 
 use super::tally::Tally;
 use super::write::FleetReport;
+use crate::render::xlsx::chart;
 use crate::render::xlsx::list::{Value, cell, real, wide};
 use crate::render::xlsx::style::{AMBER, GREEN, GREY, RED, Styles};
 
@@ -51,9 +51,11 @@ pub(super) fn write(
     for column in 1..9 {
         sheet.set_column_width(column, 13)?;
     }
+    sheet.set_column_width(8, 17)?;
     sheet.set_row_height(0, 32)?;
     sheet.write_string_with_format(0, 0, report.title, &styles.title)?;
-    let written = format!("As of {} (UTC)", report.at);
+    let at = report.at.to_string().replace('T', " ");
+    let written = format!("As of {} UTC", at.get(..16).unwrap_or(&at));
     sheet.write_string_with_format(1, 0, written, &styles.remark)?;
     figures(sheet, styles, tally, report)?;
     failures(sheet, styles, tally)?;
@@ -120,34 +122,19 @@ fn figures(
             Some(_) | None => sheet.write_string_with_format(row, 1, "–", &styles.figure)?,
         };
     }
-    if all > 0 {
-        let chart = doughnut("Devices by state", DEVICE_STATES, [GREEN, RED, AMBER]);
-        sheet.insert_chart_with_offset(FIGURES, 2, &chart, 20, 4)?;
-    }
-    if cameras.all > 0 {
-        let chart = doughnut("Cameras by status", CAMERA_STATES, [GREEN, RED, GREY]);
-        sheet.insert_chart_with_offset(FIGURES, 5, &chart, 70, 4)?;
+    let rings = [
+        (all, "Devices by state", DEVICE_STATES, AMBER, 2, 20),
+        (cameras.all, "Cameras by status", CAMERA_STATES, GREY, 5, 68),
+    ];
+    for (count, title, row, third, column, offset) in rings {
+        if count > 0 {
+            let (names, counts) = ((NAME, row, 0, row + 2, 0), (NAME, row, 1, row + 2, 1));
+            let mut ring = chart::ring(title, names, counts, &[GREEN, RED, third]);
+            ring.set_width(322).set_height(262);
+            sheet.insert_chart_with_offset(FIGURES, column, &ring, offset, 4)?;
+        }
     }
     Ok(())
-}
-
-/// Three figures, of which the first begins at `row`.
-fn doughnut(title: &str, row: u32, colours: [Color; 3]) -> Chart {
-    let points =
-        colours.map(|colour| ChartPoint::new().set_format(ChartSolidFill::new().set_color(colour)));
-    let mut chart = Chart::new(ChartType::Doughnut);
-    chart
-        .add_series()
-        .set_name(title)
-        .set_categories((NAME, row, 0, row + 2, 0))
-        .set_values((NAME, row, 1, row + 2, 1))
-        .set_points(&points);
-    chart.title().set_name(title);
-    chart.set_hole_size(58);
-    chart.legend().set_position(ChartLegendPosition::Bottom);
-    chart.set_width(330).set_height(262);
-    chart.set_alt_text(format!("Doughnut chart: {title}"));
-    chart
 }
 
 fn failures(sheet: &mut Worksheet, styles: &Styles, tally: &Tally) -> Result<(), XlsxError> {
@@ -170,7 +157,7 @@ fn failures(sheet: &mut Worksheet, styles: &Styles, tally: &Tally) -> Result<(),
         .sum();
     found.truncate(FAILURES_MAX);
     sheet.write_string_with_format(FAILURES, 0, "Reason", &styles.header)?;
-    sheet.write_string_with_format(FAILURES, 1, "Devices", &styles.header)?;
+    sheet.write_string_with_format(FAILURES, 1, "Devices", &styles.header_right)?;
     let mut row = FAILURES;
     for (reason, count) in found {
         row += 1;
@@ -181,25 +168,14 @@ fn failures(sheet: &mut Worksheet, styles: &Styles, tally: &Tally) -> Result<(),
         let text = format!("and {rest} devices for other reasons, see Failures");
         sheet.write_string_with_format(row + 1, 0, text, &styles.remark)?;
     }
-    let mut chart = Chart::new(ChartType::Bar);
-    chart
-        .add_series()
-        .set_name("Devices")
-        .set_categories((NAME, FAILURES + 1, 0, row, 0))
-        .set_values((NAME, FAILURES + 1, 1, row, 1))
-        .set_format(ChartSolidFill::new().set_color(RED))
-        .set_gap(40)
-        .set_data_label(ChartDataLabel::new().show_value());
-    chart.title().set_name("Devices by failure");
-    chart.legend().set_hidden();
-    chart.x_axis().set_reverse();
-    chart
-        .y_axis()
-        .set_name("Devices")
-        .set_num_format("#,##0")
-        .set_min(0);
-    chart.set_width(680).set_height(250);
-    chart.set_alt_text("Bar chart of devices by failure");
+    let mut chart = chart::bars(
+        "Devices by failure",
+        "Devices",
+        (NAME, FAILURES + 1, 0, row, 0),
+        (NAME, FAILURES + 1, 1, row, 1),
+        RED,
+    );
+    chart.set_width(664).set_height(236);
     sheet.insert_chart_with_offset(FAILURES, 2, &chart, 20, 4)?;
     Ok(())
 }
@@ -207,7 +183,12 @@ fn failures(sheet: &mut Worksheet, styles: &Styles, tally: &Tally) -> Result<(),
 fn sites(sheet: &mut Worksheet, styles: &Styles, tally: &Tally) -> Result<(), XlsxError> {
     section(sheet, styles, SITES - 1, "Sites, those with trouble first")?;
     for (column, head) in (0_u16..).zip(SITE_HEADS) {
-        sheet.write_string_with_format(SITES, column, head, &styles.header)?;
+        let format = if column == 0 {
+            &styles.header
+        } else {
+            &styles.header_right
+        };
+        sheet.write_string_with_format(SITES, column, head, format)?;
     }
     let mut sites: Vec<_> = tally.devices.sites().collect();
     sites.sort_by_key(|(_, site)| std::cmp::Reverse(site.failed + site.missing));
