@@ -1,5 +1,6 @@
 //! Comparing two result files.
 
+use calamine::{Reader as _, Xlsx};
 use tvtfleet_proto::error::ExitStatus;
 
 use crate::sandbox::Sandbox;
@@ -96,4 +97,152 @@ async fn files_that_are_no_results() {
         ));
     }
     insta::assert_snapshot!(shown);
+}
+
+/// Files as people have them: each is read for what it is, or refused with the reason.
+#[tokio::test]
+async fn files_that_went_through_other_programs() {
+    let sandbox = sandbox();
+    let new = example("new.json");
+    let utf16 = |mark: [u8; 2], unit: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        let units = new.encode_utf16().flat_map(unit);
+        mark.into_iter().chain(units).collect()
+    };
+    let plain = sandbox
+        .run(&["diff", "old.json", "new.json", "--csv"])
+        .await;
+    assert_eq!(plain.status, ExitStatus::Success);
+    for (name, bytes) in [
+        ("bom.json", [b"\xEF\xBB\xBF", new.as_bytes()].concat()),
+        ("utf16le.json", utf16([0xFF, 0xFE], u16::to_le_bytes)),
+        ("utf16be.json", utf16([0xFE, 0xFF], u16::to_be_bytes)),
+        (
+            "wrapped.json",
+            format!("{{\"results\": {new}}}").into_bytes(),
+        ),
+    ] {
+        std::fs::write(sandbox.path(name), bytes).unwrap();
+        let same = sandbox.run(&["diff", "old.json", name, "--csv"]).await;
+        assert_eq!(same.stdout, plain.stdout, "{name}: {}", same.stderr);
+    }
+    let latin1: Vec<u8> = r#"[{"nvr_ip": "10.0.0.1", "site": "Süd"}]"#
+        .chars()
+        .map(|c| u8::try_from(u32::from(c)).unwrap())
+        .collect();
+    let half = &new.as_bytes()[..new.len() / 2];
+    let mut shown = String::new();
+    for (name, bytes) in [
+        ("latin1.json", latin1.as_slice()),
+        ("half.json", half),
+        ("empty.json", b""),
+        (
+            "twice.json",
+            br#"[{"nvr_ip": "10.0.0.1", "nvr_ip": "10.0.0.2"}]"#,
+        ),
+        (
+            "camera-twice.json",
+            br#"[{"nvr_ip": "a", "cameras": [{"name": "x", "name": "y"}]}]"#,
+        ),
+        ("object.json", br#"{"devices": []}"#),
+        ("text.json", br#""10.0.0.1""#),
+        ("strings.json", br#"["10.0.0.1"]"#),
+        ("other.json", br#"[{"host": "10.0.0.1"}]"#),
+        ("odd-utf16.json", b"\xFF\xFE[\0]"),
+    ] {
+        std::fs::write(sandbox.path(name), bytes).unwrap();
+        let finished = sandbox.run(&["diff", "old.json", name]).await;
+        assert_ne!(finished.status, ExitStatus::Success, "{name}");
+        assert_eq!(finished.stdout, "", "{name}");
+        shown.push_str(&format!(
+            "$ tvtctl diff old.json {name}\n{}\n",
+            finished.shown()
+        ));
+    }
+    insta::assert_snapshot!(shown);
+}
+
+#[tokio::test]
+async fn differences_are_written_to_files_too() {
+    let sandbox = sandbox();
+    let files = ["-o", "d.json", "-o", "d.csv", "-o", "d.txt", "-o", "d.xlsx"];
+    let arguments: Vec<&str> = ["diff", "old.json", "new.json", "--summary", "--exit-code"]
+        .into_iter()
+        .chain(files)
+        .collect();
+    let finished = sandbox.run(&arguments).await;
+    assert_eq!(
+        finished.status,
+        ExitStatus::Differences,
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(finished.stdout.lines().count(), 1);
+    for (option, file) in [
+        (Some("--json"), "d.json"),
+        (Some("--csv"), "d.csv"),
+        (None, "d.txt"),
+    ] {
+        let arguments: Vec<&str> = ["diff", "old.json", "new.json"]
+            .into_iter()
+            .chain(option)
+            .collect();
+        assert_eq!(
+            sandbox.run(&arguments).await.stdout,
+            sandbox.read(file),
+            "{file}"
+        );
+    }
+    // The workbook has the same rows as the table, read by a reader that is not ours.
+    let mut workbook: Xlsx<_> = calamine::open_workbook(sandbox.path("d.xlsx")).unwrap();
+    assert_eq!(
+        workbook.sheet_names(),
+        ["Summary", "Devices", "Differences"]
+    );
+    let range = workbook.worksheet_range("Differences").unwrap();
+    let text = sandbox.read("d.csv");
+    let table: Vec<Vec<String>> = csv::Reader::from_reader(text.as_bytes())
+        .records()
+        .map(|row| {
+            row.unwrap()
+                .iter()
+                .map(|cell| cell.trim_start_matches('\'').to_owned())
+                .collect()
+        })
+        .collect();
+    let rows: Vec<Vec<String>> = range
+        .rows()
+        .skip(1)
+        .map(|row| row.iter().map(ToString::to_string).collect())
+        .collect();
+    assert!(!table.is_empty());
+    assert_eq!(rows, table);
+    // Names that say nothing, and another program's outputs, have no place.
+    for wrong in [&["-o", "d.pdf"][..], &["-o", "x.csv", "--compat", "pytvt"]] {
+        let arguments: Vec<&str> = ["diff", "old.json", "new.json"]
+            .iter()
+            .chain(wrong)
+            .copied()
+            .collect();
+        assert_eq!(
+            sandbox.run(&arguments).await.status,
+            ExitStatus::Usage,
+            "{wrong:?}"
+        );
+    }
+    // A workbook of somebody else's stays, and is named.
+    std::fs::write(sandbox.path("d.xlsx"), b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1").unwrap();
+    let beside = sandbox
+        .run(&["diff", "old.json", "new.json", "--summary", "-o", "d.xlsx"])
+        .await;
+    assert!(
+        beside.stderr.contains("d (tvtfleet).xlsx"),
+        "{}",
+        beside.stderr
+    );
+    assert!(
+        beside.stderr.contains("encrypted with a password"),
+        "{}",
+        beside.stderr
+    );
+    assert!(sandbox.path("d (tvtfleet).xlsx").exists());
 }
