@@ -152,7 +152,8 @@ fn fill<'a>(device: &mut DeviceDiff<'a>, was: &'a ResultRecord<'a>, is: &'a Resu
         field("nvr_mac", text(&was.nvr_mac), text(&is.nvr_mac));
     }
     field("nvr_port", number(was.nvr_port), number(is.nvr_port));
-    if was.success && is.success {
+    // A device that failed says nothing; what it says once it answers is compared with what was known.
+    if is.success {
         field("device_name", text(&was.device_name), text(&is.device_name));
         field(
             "device_model",

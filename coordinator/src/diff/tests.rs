@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::results::{self, CameraRecord, ChannelKey, DeviceInfo, ResultRecord};
 
+mod applied;
+
 fn example(path: &str) -> String {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/examples/");
     std::fs::read_to_string(format!("{root}{path}")).unwrap()

@@ -17,6 +17,8 @@ use super::*;
 use crate::render::sample;
 use crate::results::{self, ResultRecord};
 
+mod rewrites;
+
 fn example(path: &str) -> Vec<u8> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/examples/");
     std::fs::read(format!("{root}{path}")).unwrap()
