@@ -25,6 +25,7 @@ mod telemetry;
 mod trouble;
 mod tshark;
 mod vectors;
+mod workbooks;
 
 /// A file that is not listed above would never run, and nobody would notice.
 #[test]
