@@ -76,7 +76,11 @@ fn applied(old: &Known, device: &DeviceDiff<'_>) -> Known {
             state.error = Some((reason.code.map(str::to_owned), reason.text.to_owned()));
         }
         DeviceChange::Recovered => state.error = None,
-        _ => {}
+        DeviceChange::Added
+        | DeviceChange::Removed
+        | DeviceChange::Replaced
+        | DeviceChange::Changed
+        | DeviceChange::NewlyKnown => {}
     }
     // Channels that were not known before are counted, not listed one by one.
     if device.channels.new.is_none() || device.channels.old.is_none() {
@@ -211,7 +215,12 @@ proptest! {
                     prop_assert_eq!(added.channels.as_ref().map(BTreeMap::len), device.channels.new);
                     state.insert(key, added);
                 }
-                _ => {
+                DeviceChange::Replaced
+                | DeviceChange::Unreachable
+                | DeviceChange::Recovered
+                | DeviceChange::FailsDifferently
+                | DeviceChange::Changed
+                | DeviceChange::NewlyKnown => {
                     let now = applied(&state[&key], device);
                     state.insert(key, now);
                 }

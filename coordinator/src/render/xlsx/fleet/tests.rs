@@ -187,10 +187,7 @@ fn the_matrix_counts_devices_by_model_and_version() {
     let sum: f64 = all
         .iter()
         .skip(2)
-        .map(|cell| match cell {
-            Data::Float(count) => *count,
-            _ => 0.0,
-        })
+        .filter_map(calamine::DataType::as_f64)
         .sum();
     assert!((sum - 205.0).abs() < 0.5);
 }
