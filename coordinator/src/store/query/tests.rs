@@ -178,3 +178,54 @@ fn a_file_that_is_no_database_is_no_fault_of_the_question() {
     let missing = PathBuf::from("/nonexistent/coordinator.db");
     assert_ne!(ask(&missing, "SELECT 1"), Err(ErrorCode::QueryInvalid));
 }
+
+/// How SQLite finds the rows of each question of the README: what is asked daily goes by an index,
+/// and no question goes through all channels without one.
+#[test]
+fn the_documented_questions_go_by_indexes() {
+    let readme = include_str!("../../../../README.md");
+    let questions: Vec<&str> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("tvtctl sql \"")?.strip_suffix('"'))
+        .collect();
+    assert!(questions.len() >= 10, "{questions:?}");
+    let fleet = fleet();
+    let connection = open(&fleet.path, "v_", UtcMillis::new(1_790_000_100_000)).unwrap();
+    let plan = |sql: &str| -> Vec<String> {
+        let mut statement = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
+        let steps = statement.query_map([], |row| row.get(3)).unwrap();
+        steps.map(Result::unwrap).collect()
+    };
+    for sql in &questions {
+        let steps = plan(sql);
+        // Devices, channels, changes and results are many; sites, jobs and a report's tries few.
+        let blind = |step: &&String| {
+            ["SCAN d", "SCAN c", "SCAN r"]
+                .iter()
+                .any(|table| step.starts_with(table))
+                && !step.contains("INDEX")
+        };
+        assert_eq!(steps.iter().find(blind), None, "{sql}: {steps:#?}");
+    }
+    for (asked, step) in [
+        (
+            "status = 'Offline'",
+            "SEARCH c USING INDEX channels_status (status=? AND since<?)",
+        ),
+        (
+            "kind = 'unreachable'",
+            "SEARCH c USING INDEX changes_at (at>?)",
+        ),
+        (
+            "GROUP BY model",
+            "SCAN d USING COVERING INDEX devices_model",
+        ),
+        ("FROM attempts", "SEARCH r USING PRIMARY KEY (job=?)"),
+    ] {
+        let sql = questions.iter().find(|sql| sql.contains(asked)).unwrap();
+        let steps = plan(sql);
+        assert!(steps.iter().any(|found| found == step), "{sql}: {steps:#?}");
+    }
+}
