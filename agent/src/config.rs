@@ -8,7 +8,8 @@
 //!
 //! [nats]
 //! urls = ["tls://nats.example:4222"]
-//! credentials_file = "/etc/tvtfleet/agent.creds"
+//! credentials_file = "/etc/tvtfleet/agent.creds"   # or login_file
+//! ca_file = "/etc/tvtfleet/ca.pem"                  # else the system's authorities
 //!
 //! [limits]                       # these are the defaults
 //! parallel = 64                  # devices asked at a time by all jobs together
@@ -36,12 +37,12 @@
 
 mod file;
 
-use std::io::Read;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tvtfleet_bus::ConnectOptions;
+use tvtfleet_bus::config_file::{self, ConfigFileError};
+use tvtfleet_bus::settings::{NatsVariables, SettingsError};
+use tvtfleet_bus::{ConnectOptions, NatsSettings};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::HEARTBEAT_INTERVAL;
 use tvtfleet_proto::model::id::SiteId;
@@ -52,8 +53,6 @@ use crate::policy::Policy;
 use crate::retry::RetrySettings;
 use crate::spool::SpoolSettings;
 
-/// The largest configuration file that is read, in bytes.
-const FILE_MAX: u64 = 1024 * 1024;
 /// How many devices all jobs of a site ask at a time where the file says nothing.
 const DEFAULT_PARALLEL: usize = 64;
 /// The most further tries of a device.
@@ -71,12 +70,20 @@ pub const CREDENTIALS_VARIABLE: &str = "TVT_AGENT_CREDENTIALS_FILE";
 pub const NATS_URL_VARIABLE: &str = "TVT_AGENT_NATS_URL";
 /// The NATS credentials file.
 pub const NATS_CREDENTIALS_VARIABLE: &str = "TVT_AGENT_NATS_CREDENTIALS";
+/// The file with user and password for the NATS server.
+pub const NATS_LOGIN_VARIABLE: &str = "TVT_AGENT_NATS_LOGIN";
 /// The file with the certificates of the authorities that vouch for the server.
 pub const NATS_CA_VARIABLE: &str = "TVT_AGENT_NATS_CA";
 /// `true` lets it use a server on this machine without credentials.
 pub const INSECURE_DEV_VARIABLE: &str = "TVT_AGENT_INSECURE_DEV";
-/// The folder in which systemd hands credentials to a service.
-pub const SYSTEMD_CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+/// The variables of the `[nats]` section.
+const NATS_VARIABLES: NatsVariables = NatsVariables {
+    urls: NATS_URL_VARIABLE,
+    credentials: NATS_CREDENTIALS_VARIABLE,
+    login: NATS_LOGIN_VARIABLE,
+    ca: NATS_CA_VARIABLE,
+    insecure_dev: INSECURE_DEV_VARIABLE,
+};
 
 /// The settings of an agent.
 #[derive(Clone, Debug)]
@@ -87,10 +94,8 @@ pub struct AgentConfig {
     pub data_dir: PathBuf,
     /// The credentials of the devices; without them only probes succeed.
     pub credentials_file: Option<PathBuf>,
-    /// A folder whose files may show rights of a group.
-    pub guarded_folder: Option<PathBuf>,
     /// The message bus.
-    pub nats: NatsConfig,
+    pub nats: NatsSettings,
     /// How many devices all jobs together may ask at a time.
     pub parallel: usize,
     /// When failed devices are tried again.
@@ -105,40 +110,15 @@ pub struct AgentConfig {
     pub protocol: ProtocolSettings,
 }
 
-/// Which NATS server to use, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NatsConfig {
-    /// The servers, as `nats://host:4222`, `tls://host:4222` or `wss://host`.
-    pub urls: Vec<String>,
-    /// The credentials file.
-    pub credentials_file: Option<PathBuf>,
-    /// The certificates of the authorities that may vouch for the server; else the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Whether a server on this machine may be used without credentials.
-    pub insecure_dev: bool,
-}
-
 /// The settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {path}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The file is no TOML, or has a key that is not known.
-    #[error("{path}, line {line}: {reason}")]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong, without the line itself: an address may hold a password.
-        reason: String,
-    },
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] ConfigFileError),
+    /// The `[nats]` section makes no sense.
+    #[error(transparent)]
+    Nats(#[from] SettingsError),
     /// A setting makes no sense.
     #[error("{setting}: {reason}")]
     Invalid {
@@ -154,8 +134,9 @@ impl ConfigError {
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Unreadable { .. } => ErrorCode::ConfigUnreadable,
-            Self::Malformed { .. } | Self::Invalid { .. } => ErrorCode::ConfigInvalid,
+            Self::File(error) => error.code(),
+            Self::Nats(error) => error.code(),
+            Self::Invalid { .. } => ErrorCode::ConfigInvalid,
         }
     }
 
@@ -175,13 +156,7 @@ impl AgentConfig {
             site,
             data_dir: data_dir.into(),
             credentials_file: None,
-            guarded_folder: None,
-            nats: NatsConfig {
-                urls: vec![url.into()],
-                credentials_file: None,
-                ca_file: None,
-                insecure_dev: true,
-            },
+            nats: NatsSettings::insecure(url),
             parallel: DEFAULT_PARALLEL,
             retry: RetrySettings::default(),
             spool: SpoolSettings::default(),
@@ -200,26 +175,7 @@ impl AgentConfig {
         path: &Path,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
-        let mut text = String::new();
-        let file = std::fs::File::open(path).map_err(unreadable)?;
-        file.take(FILE_MAX)
-            .read_to_string(&mut text)
-            .map_err(unreadable)?;
-        let file: file::File = toml::from_str(&text).map_err(|error| {
-            let before = text
-                .get(..error.span().map_or(0, |span| span.start))
-                .unwrap_or_default();
-            let line = before.matches('\n').count().saturating_add(1);
-            ConfigError::Malformed {
-                path: path.to_owned(),
-                line,
-                reason: unquoted(error.message()),
-            }
-        })?;
+        let file: file::File = config_file::read(path)?;
         let config = file.with(|name| variable(name).filter(|text| !text.is_empty()))?;
         config.check()?;
         Ok(config)
@@ -232,19 +188,7 @@ impl AgentConfig {
     /// `config.invalid`: a server that is not authenticated and not on this machine, or numbers that
     /// make no sense.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if self.nats.urls.is_empty() {
-            return Err(ConfigError::invalid("nats.urls", "no server is named"));
-        }
-        if self.nats.credentials_file.is_none() {
-            if !self.nats.insecure_dev {
-                let reason = "needed, unless nats.insecure_dev is set for a server on this machine";
-                return Err(ConfigError::invalid("nats.credentials_file", reason));
-            }
-            if !self.nats.urls.iter().all(|url| is_loopback(url)) {
-                let reason = "works with servers on this machine only";
-                return Err(ConfigError::invalid("nats.insecure_dev", reason));
-            }
-        }
+        self.nats.check()?;
         let most = usize::try_from(MAX_PARALLEL).unwrap_or(usize::MAX);
         if !(1..=most).contains(&self.parallel) {
             return Err(ConfigError::invalid(
@@ -280,39 +224,9 @@ impl AgentConfig {
     }
 
     pub(crate) fn connect_options(&self) -> ConnectOptions {
-        ConnectOptions {
-            urls: self.nats.urls.clone(),
-            name: format!("tvt-agent {}", self.site),
-            credentials_file: self.nats.credentials_file.clone(),
-            ca_file: self.nats.ca_file.clone(),
-            inbox_prefix: None,
-            retry_initial: true,
-        }
+        self.nats
+            .connect_options(format!("tvt-agent {}", self.site))
     }
-}
-
-/// The parser's words without the values that it quotes.
-fn unquoted(message: &str) -> String {
-    let mut parts = message.split('"');
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for (index, part) in parts.enumerate() {
-        text.push_str(if index % 2 == 0 { "..." } else { part });
-    }
-    text.lines().collect::<Vec<_>>().join("; ")
-}
-
-/// Whether a server's address names this machine for certain.
-fn is_loopback(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
-    let host = match host.strip_prefix('[') {
-        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
-        None => host.rsplit_once(':').map_or(host, |(host, _)| host),
-    };
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -379,18 +293,20 @@ mod tests {
 
     #[test]
     fn nonsense_names_its_setting() {
+        for text in [
+            HEAD.to_owned(),
+            format!("{HEAD}[nats]\nurls = ['nats://127.0.0.1:1']\n"),
+            format!("{HEAD}{LOCAL}").replace("127.0.0.1", "10.0.0.1"),
+        ] {
+            let error = read(&text, &[]).unwrap_err();
+            assert!(
+                matches!(error, ConfigError::Nats(_)),
+                "{error:?} for {text}"
+            );
+        }
         for (text, setting) in [
             (LOCAL.to_owned(), "tenant"),
             (format!("{HEAD}{LOCAL}").replace("acme", "Acme"), "tenant"),
-            (HEAD.to_owned(), "nats.urls"),
-            (
-                format!("{HEAD}[nats]\nurls = ['nats://127.0.0.1:1']\n"),
-                "nats.credentials_file",
-            ),
-            (
-                format!("{HEAD}{LOCAL}").replace("127.0.0.1", "10.0.0.1"),
-                "nats.insecure_dev",
-            ),
             (
                 format!("{HEAD}{LOCAL}[limits]\nparallel = 0\n"),
                 "limits.parallel",
@@ -436,26 +352,7 @@ mod tests {
                 &format!("{HEAD}{LOCAL}").replace(HEAD, &format!("{text}{HEAD}")),
                 &[],
             );
-            assert!(
-                matches!(error, Err(ConfigError::Malformed { .. })),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn mistakes_are_told_without_what_an_address_may_hold() {
-        for bad in [
-            "urls = 'nats://u:hunter2@h'",
-            "urls = ['nats://u:hunter2@h'",
-            "urls = ['a'] 'hunter2'",
-        ] {
-            let error = read(&format!("{HEAD}[nats]\n{bad}\n"), &[]).unwrap_err();
-            let ConfigError::Malformed { line, .. } = &error else {
-                panic!("{error:?}")
-            };
-            assert!((5..=6).contains(line), "{error}");
-            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+            assert!(matches!(error, Err(ConfigError::File(_))), "{text}");
         }
     }
 

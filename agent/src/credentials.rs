@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags};
 use serde::Deserialize;
-use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_bus::closed_file::{self, ClosedFileError};
 use tvtfleet_proto::model::id::CredentialLabel;
 use tvtfleet_proto::model::secret::{Credential, Secret};
 
@@ -41,43 +40,7 @@ impl CredentialSource for NoCredentials {
 }
 
 /// A credential file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum CredentialError {
-    /// The file cannot be read.
-    #[error("cannot read {path}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Others on this box can read the file.
-    #[error("{path} can be read by others; run: chmod 600 {path}")]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is not what a credential file looks like.
-    #[error("{path}: {text}")]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, without any of the file's text.
-        text: String,
-    },
-}
-
-impl CredentialError {
-    /// The stable code.
-    #[must_use]
-    pub const fn code(&self) -> ErrorCode {
-        match self {
-            Self::Unreadable { .. } => ErrorCode::ConfigUnreadable,
-            Self::Exposed { .. } => ErrorCode::ConfigExposed,
-            Self::Invalid { .. } => ErrorCode::ConfigInvalid,
-        }
-    }
-}
+pub type CredentialError = ClosedFileError;
 
 /// Credentials by label, from a TOML file that only its owner can read.
 ///
@@ -118,10 +81,10 @@ impl CredentialFile {
     ///
     /// As [`Self::read`].
     pub fn read_guarded(path: &Path, guarded: Option<&Path>) -> Result<Self, CredentialError> {
-        let text = read_closed(path, guarded, FILE_MAX)?;
-        let invalid = |text: String| CredentialError::Invalid {
+        let text = closed_file::read(path, guarded, FILE_MAX)?;
+        let invalid = |reason: String| CredentialError::Invalid {
             path: path.to_owned(),
-            text,
+            reason,
         };
         // The parser's own message shows the offending line, which may hold a password.
         let raw: RawFile = toml::from_str(text.expose()).map_err(|error| {
@@ -141,7 +104,7 @@ impl CredentialFile {
                 (Some(password), None) => password.0,
                 (None, Some(file)) => {
                     let folder = path.parent().unwrap_or(Path::new("."));
-                    let text = read_closed(&folder.join(file), guarded, PASSWORD_FILE_MAX)?;
+                    let text = closed_file::read(&folder.join(file), guarded, PASSWORD_FILE_MAX)?;
                     let line = text.expose();
                     let line = line.strip_suffix('\n').unwrap_or(line);
                     Secret::new(line.strip_suffix('\r').unwrap_or(line))
@@ -223,59 +186,6 @@ impl<'de> Deserialize<'de> for RawSecret {
     }
 }
 
-/// Reads a file that only its owner can read. Checks the open file, not the path, so that nothing
-/// can be swapped in between.
-fn read_closed(path: &Path, guarded: Option<&Path>, limit: u64) -> Result<Secret, CredentialError> {
-    use std::io::Read;
-    let unreadable = |source| CredentialError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
-    let invalid = |text: &str| CredentialError::Invalid {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    };
-    // Without NONBLOCK, opening a named pipe would wait for ever.
-    let file = rustix::fs::open(
-        path,
-        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK,
-        Mode::empty(),
-    )
-    .map_err(|error| unreadable(error.into()))?;
-    let status = rustix::fs::fstat(&file).map_err(|error| unreadable(error.into()))?;
-    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
-        return Err(invalid("not a regular file"));
-    }
-    let is_guarded = guarded.is_some_and(|folder| path.starts_with(folder));
-    let others = if is_guarded {
-        Mode::RWXO
-    } else {
-        Mode::RWXG | Mode::RWXO
-    };
-    if Mode::from_raw_mode(status.st_mode).intersects(others) {
-        return Err(CredentialError::Exposed {
-            path: path.to_owned(),
-        });
-    }
-    let mut text = String::new();
-    let read = std::fs::File::from(file)
-        .take(limit.saturating_add(1))
-        .read_to_string(&mut text);
-    let text = Secret::new(text);
-    let read = read.map_err(|error| {
-        let no_text = error.kind() == std::io::ErrorKind::InvalidData;
-        if no_text {
-            invalid("not UTF-8 text")
-        } else {
-            unreadable(error)
-        }
-    })?;
-    if u64::try_from(read).unwrap_or(u64::MAX) > limit {
-        return Err(invalid("the file is too large"));
-    }
-    Ok(text)
-}
-
 fn line_of(text: &str, offset: usize) -> usize {
     text.bytes()
         .take(offset)
@@ -307,6 +217,7 @@ mod tests {
     use super::*;
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
+    use tvtfleet_proto::error::ErrorCode;
 
     fn write(folder: &Path, name: &str, text: &str, mode: u32) -> PathBuf {
         let path = folder.join(name);

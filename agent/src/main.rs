@@ -22,7 +22,7 @@ Examples:
 
 Variables win over the file: TVT_AGENT_TENANT, TVT_AGENT_SITE, TVT_AGENT_DATA_DIR,
 TVT_AGENT_CREDENTIALS_FILE, TVT_AGENT_NATS_URL, TVT_AGENT_NATS_CREDENTIALS,
-TVT_AGENT_NATS_CA, TVT_AGENT_INSECURE_DEV. TVTFLEET_LOG says in detail what is logged.";
+TVT_AGENT_NATS_LOGIN, TVT_AGENT_NATS_CA, TVT_AGENT_INSECURE_DEV. TVTFLEET_LOG says in detail what is logged.";
 
 /// Talk to the TVT devices of one network on behalf of the coordinator
 #[derive(Debug, Parser)]
@@ -126,7 +126,7 @@ fn check(file: &ConfigFile) -> anyhow::Result<()> {
     match &config.credentials_file {
         None => text.push_str("credentials  none, only probes will succeed\n"),
         Some(path) => {
-            let read = CredentialFile::read_guarded(path, config.guarded_folder.as_deref());
+            let read = CredentialFile::read_guarded(path, config.nats.guarded_folder.as_deref());
             let credentials = read.map_err(AgentError::from)?;
             let labels: Vec<_> = credentials.labels().map(ToString::to_string).collect();
             let default = credentials
@@ -153,8 +153,13 @@ fn forget(file: &ConfigFile) -> anyhow::Result<()> {
 }
 
 fn read(file: &ConfigFile) -> anyhow::Result<AgentConfig> {
-    let config = AgentConfig::read(&file.config, |name| std::env::var(name).ok());
-    Ok(config.map_err(AgentError::from)?)
+    let config = AgentConfig::read(&file.config, |name| std::env::var(name).ok())
+        .map_err(AgentError::from)?;
+    config
+        .nats
+        .check_exposure(&file.config)
+        .map_err(|error| AgentError::Config(error.into()))?;
+    Ok(config)
 }
 
 /// Prints an error with its causes, what to try, and the code.

@@ -238,7 +238,7 @@ impl Parts {
 ///
 /// The codes of [`CredentialError`].
 pub fn site_context(config: &AgentConfig) -> Result<SiteContext, AgentError> {
-    let guarded = config.guarded_folder.as_deref();
+    let guarded = config.nats.guarded_folder.as_deref();
     let credentials: Box<dyn CredentialSource> = match &config.credentials_file {
         Some(path) => Box::new(CredentialFile::read_guarded(path, guarded)?),
         None => Box::new(NoCredentials),

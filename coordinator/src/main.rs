@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use tvt_coordinator::{CoordinatorConfig, CoordinatorError};
+use tvt_coordinator::{ConfigError, CoordinatorConfig, CoordinatorError};
 use tvtfleet_bus::Shutdown;
 use tvtfleet_bus::telemetry::{self, LogFormat, Verbosity};
 use tvtfleet_proto::error::{ErrorCode, ExitStatus};
@@ -91,7 +91,10 @@ fn main() -> ExitCode {
 
 fn read(argument: &ConfigArgument) -> Result<CoordinatorConfig, CoordinatorError> {
     let config = CoordinatorConfig::read(&argument.config, |name| std::env::var(name).ok())?;
-    config.check_exposure(&argument.config)?;
+    config
+        .nats
+        .check_exposure(&argument.config)
+        .map_err(ConfigError::from)?;
     Ok(config)
 }
 

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use tvtfleet_bus::clock::{Clock as _, SystemClock};
 use tvtfleet_bus::rpc::Server;
+use tvtfleet_bus::settings::SettingsError;
 use tvtfleet_bus::{Bus, BusError, Shutdown, connect};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::subject::{API_ALL, COORDINATOR_QUEUE, RPC_ALL};
@@ -65,7 +66,9 @@ impl CoordinatorError {
             Self::Store(StoreError::Version { .. }) => {
                 Some("use the program that wrote it, or a newer one")
             }
-            Self::Config(ConfigError::Exposed { .. }) => Some("chmod o-r the file"),
+            Self::Config(ConfigError::Nats(SettingsError::Exposed(_))) => {
+                Some("chmod o-r the file")
+            }
             Self::Config(_) => Some("see the example coordinator.toml"),
             Self::Store(_) | Self::Runtime(_) | Self::Task(_) => None,
         }

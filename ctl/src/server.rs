@@ -56,8 +56,7 @@ impl Server {
             name: concat!("tvtctl ", env!("CARGO_PKG_VERSION")).to_owned(),
             credentials_file: settings.credentials.as_ref().map(|file| file.value.clone()),
             ca_file: settings.ca.as_ref().map(|file| file.value.clone()),
-            inbox_prefix: None,
-            retry_initial: false,
+            ..ConnectOptions::default()
         };
         let connected = tokio::select! {
             connected = tvtfleet_bus::connect(&options) => connected,

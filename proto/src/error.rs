@@ -252,6 +252,8 @@ registry! {
     BusUnsupported = "bus.unsupported", Bus, retry false;
     /// The NATS server refuses the credentials or a subject.
     BusDenied = "bus.denied", Bus, retry false;
+    /// The NATS server lets anybody in.
+    BusOpen = "bus.open", Bus, retry false;
     /// The NATS server did not answer in time.
     BusTimeout = "bus.timeout", Bus, retry true;
     /// A stream or bucket of the NATS server cannot be used.

@@ -236,6 +236,9 @@ fn secrets_are_shown_in_few_places() {
         "agent/src/budget/fingerprint.rs",
         "agent/src/credentials",
         "ctl/src/config/",
+        // The login of a NATS server.
+        "proto/bus/src/options.rs",
+        "proto/bus/src/connect.rs",
         // Addresses of NATS servers, which may hold a password.
         "ctl/src/server.rs",
     ];

@@ -1,6 +1,7 @@
 //! Connecting: what is said when it fails, and what becomes of a lost connection.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -237,10 +238,44 @@ async fn with_a_credentials_file_replies_go_to_the_users_own_inbox() {
         .await
         .unwrap_err();
     assert_eq!(error.code(), ErrorCode::BusDenied, "{error:?}");
+    let mode = |bits| {
+        std::fs::set_permissions(&user.file, std::fs::Permissions::from_mode(bits)).unwrap();
+    };
+    mode(0o644);
+    let error = connect(&options).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::ConfigExposed);
+    mode(0o600);
     std::fs::write(&user.file, "nothing of use").unwrap();
     let error = connect(&options).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::ConfigUnreadable);
     assert!(error.to_string().contains("ops.creds"), "{error}");
+}
+
+/// A production service never works with a server that lets anybody in, even if it could.
+#[tokio::test]
+async fn an_open_server_is_refused_and_a_login_file_lets_in() {
+    let open = NatsServer::start().await;
+    let closed = NatsServer::start_with(NatsSettings {
+        extra: "authorization { user: agent, password: \"with: colon\" }".to_owned(),
+        ..NatsSettings::default()
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("agent.login");
+    std::fs::write(&file, "agent:with: colon\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let options = |server: &NatsServer| ConnectOptions {
+        login_file: Some(file.clone()),
+        refuse_open_server: true,
+        ..server.options("test")
+    };
+    let error = connect(&options(&open)).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::BusOpen, "{error}");
+    assert!(error.hint().is_some());
+    connect(&options(&closed)).await.unwrap();
+    std::fs::write(&file, "agent\n").unwrap();
+    let error = connect(&options(&closed)).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::ConfigUnreadable, "{error}");
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ fn example_configurations_are_read() {
     for name in ["config/coordinator.toml", "config/coordinator.dev.toml"] {
         let config = CoordinatorConfig::read(&deploy(name), |_| None);
         let config = config.unwrap_or_else(|error| panic!("{name}: {error:?}"));
-        assert_eq!(config.nats.replicas, 1, "{name}");
+        assert_eq!(config.streams.replicas, 1, "{name}");
     }
 }
 

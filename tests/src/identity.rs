@@ -1,5 +1,6 @@
 //! Operator, account and users of a nats-server that checks JWTs, as a fleet's servers do.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -77,6 +78,8 @@ impl Identity {
             pair.seed().expect("a new pair has its seed"),
         );
         std::fs::write(file, text).expect("the credentials file can be written");
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
+            .expect("our own file");
         User {
             key,
             file: file.to_owned(),

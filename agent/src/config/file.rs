@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use tvtfleet_bus::settings::NatsSection;
 use tvtfleet_proto::device::tvt::{KeySource, Limits, TunnelMode};
 use tvtfleet_proto::model::id::SiteId;
 
 use super::{
-    AgentConfig, CREDENTIALS_VARIABLE, ConfigError, DATA_DIR_VARIABLE, INSECURE_DEV_VARIABLE,
-    NATS_CA_VARIABLE, NATS_CREDENTIALS_VARIABLE, NATS_URL_VARIABLE, NatsConfig, SITE_VARIABLE,
-    SYSTEMD_CREDENTIALS_VARIABLE, TENANT_VARIABLE,
+    AgentConfig, CREDENTIALS_VARIABLE, ConfigError, DATA_DIR_VARIABLE, NATS_VARIABLES,
+    SITE_VARIABLE, TENANT_VARIABLE,
 };
 use crate::device::ProtocolSettings;
 use crate::policy::{Consent, Policy};
@@ -39,15 +39,6 @@ pub(super) struct File {
     policy: PolicySection,
     #[serde(default)]
     protocol: ProtocolSection,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NatsSection {
-    urls: Option<Vec<String>>,
-    credentials_file: Option<PathBuf>,
-    ca_file: Option<PathBuf>,
-    insecure_dev: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
@@ -119,31 +110,10 @@ impl File {
             .parse()
             .map_err(|error| ConfigError::invalid("site", error))?;
         let data_dir = file_of(DATA_DIR_VARIABLE, self.data_dir).ok_or_else(needed("data_dir"))?;
-        let urls = match variable(NATS_URL_VARIABLE) {
-            Some(urls) => urls.split(',').map(|url| url.trim().to_owned()).collect(),
-            None => self.nats.urls.unwrap_or_default(),
-        };
-        let insecure_dev = match variable(INSECURE_DEV_VARIABLE).as_deref() {
-            None => self.nats.insecure_dev.unwrap_or(false),
-            Some("true" | "1") => true,
-            Some("false" | "0") => false,
-            Some(_) => {
-                return Err(ConfigError::invalid(
-                    INSECURE_DEV_VARIABLE,
-                    "must be true or false",
-                ));
-            }
-        };
-        let nats = NatsConfig {
-            urls,
-            credentials_file: file_of(NATS_CREDENTIALS_VARIABLE, self.nats.credentials_file),
-            ca_file: file_of(NATS_CA_VARIABLE, self.nats.ca_file),
-            insecure_dev,
-        };
+        let nats = self.nats.settle(&NATS_VARIABLES, &variable)?;
         let base = AgentConfig::new(SiteId::new(tenant, site), data_dir, String::new());
         Ok(AgentConfig {
             credentials_file: file_of(CREDENTIALS_VARIABLE, self.credentials_file),
-            guarded_folder: variable(SYSTEMD_CREDENTIALS_VARIABLE).map(PathBuf::from),
             nats,
             parallel: self.limits.parallel.unwrap_or(base.parallel),
             retry: RetrySettings {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::backoff::Backoff;
 use crate::error::BusError;
-use crate::options::{Credentials, backoff_for, bare, login, shown};
+use crate::options::{Credentials, backoff_for, bare, shown};
 use crate::standing::{BusState, Standing};
 
 pub use crate::options::ConnectOptions;
@@ -96,8 +96,12 @@ async fn connect_once(
                 source: Box::new(error),
             },
         })?;
+    let info = client.server_info();
+    if options.refuse_open_server && !info.auth_required {
+        return Err(BusError::OpenServer { servers });
+    }
     let (major, minor, patch) = FLOOR;
-    let version = client.server_info().version;
+    let version = info.version;
     if !client.is_server_compatible(major, minor, patch) {
         return Err(BusError::TooOld {
             servers,
@@ -160,14 +164,14 @@ fn client_options(
     if let Some(path) = options.readable_ca_file()? {
         nats = nats.add_root_certificates(path.to_owned());
     }
-    if let Some((user, password)) = login(addresses)? {
-        nats = nats.user_and_password(user, password);
+    if let Some((user, password)) = options.login(addresses)? {
+        nats = nats.user_and_password(user, password.expose().to_owned());
     }
     let mut inbox_prefix = options.inbox_prefix.clone();
     if let Some(credentials) = credentials {
         inbox_prefix = inbox_prefix.or_else(|| Some(format!("_INBOX.{}", credentials.user)));
         nats = nats
-            .credentials(&credentials.text)
+            .credentials(credentials.text.expose())
             .map_err(|source| credentials.unreadable(source))?;
     }
     if let Some(prefix) = inbox_prefix {

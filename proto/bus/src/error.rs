@@ -9,6 +9,8 @@ use tvtfleet_proto::envelope::EnvelopeError;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::id::SiteId;
 
+use crate::closed_file::ClosedFileError;
+
 /// A source of an error that callers do not tell apart.
 pub type Source = Box<dyn Error + Send + Sync>;
 
@@ -32,6 +34,15 @@ pub enum BusError {
         /// The server's words.
         reason: String,
     },
+    /// The server lets anybody in, and this program was not told to put up with that.
+    #[error("the NATS server at {servers} asks nobody for a login")]
+    OpenServer {
+        /// The addresses without credentials.
+        servers: String,
+    },
+    /// A file with secrets cannot be used.
+    #[error(transparent)]
+    Secrets(#[from] ClosedFileError),
     /// The server is older than [`crate::connect::FLOOR`].
     #[error("nats-server {found} at {servers} is too old, {floor} or newer is needed")]
     TooOld {
@@ -123,6 +134,8 @@ impl BusError {
                 ErrorCode::BusUnreachable
             }
             Self::Denied { .. } => ErrorCode::BusDenied,
+            Self::OpenServer { .. } => ErrorCode::BusOpen,
+            Self::Secrets(error) => error.code(),
             Self::TooOld { .. } | Self::NoJetStream => ErrorCode::BusUnsupported,
             Self::Timeout { .. } => ErrorCode::BusTimeout,
             Self::Stream { .. } | Self::Drift { .. } | Self::Conflict { .. } => {
@@ -145,6 +158,9 @@ impl BusError {
             Self::Denied { .. } => {
                 Some("check the credentials file, and that it has not expired or been revoked")
             }
+            Self::OpenServer { .. } => Some(
+                "set up accounts with `tvtctl admin init`, or set nats.insecure_dev for a server on this machine",
+            ),
             Self::TooOld { .. } => Some("install nats-server 2.14.6, or 2.15.1 or newer"),
             Self::NoJetStream => {
                 Some("give nats-server a jetstream { store_dir } section, or start it with -js")
@@ -159,6 +175,7 @@ impl BusError {
                 Some("check the NATS section of the configuration")
             }
             Self::Disconnected
+            | Self::Secrets(_)
             | Self::Timeout { .. }
             | Self::Conflict { .. }
             | Self::TooLarge { .. }

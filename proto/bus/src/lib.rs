@@ -5,6 +5,7 @@
 //! as they are, and tests run a real server. Where to start:
 //!
 //! - [`mod@connect`]: from [`ConnectOptions`] to a [`Bus`], and what becomes of it.
+//! - [`settings`]: the services' `[nats]` section; [`config_file`] and [`closed_file`]: reading files.
 //! - [`streams`]: the streams and buckets, ensured when the coordinator starts.
 //! - [`want`]: writing, reading and hearing of a site's want document.
 //! - [`publish`] and [`consume`]: the two ends of the results' stream.
@@ -15,6 +16,8 @@
 pub mod attribute;
 pub mod backoff;
 pub mod clock;
+pub mod closed_file;
+pub mod config_file;
 pub mod connect;
 pub mod consume;
 pub mod error;
@@ -22,6 +25,7 @@ mod options;
 mod otlp;
 pub mod publish;
 pub mod rpc;
+pub mod settings;
 pub mod shutdown;
 mod standing;
 pub mod streams;
@@ -31,5 +35,6 @@ pub mod want;
 
 pub use connect::{Bus, ConnectOptions, connect};
 pub use error::{BusError, MessageError};
+pub use settings::NatsSettings;
 pub use shutdown::Shutdown;
 pub use standing::BusState;

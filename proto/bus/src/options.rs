@@ -2,17 +2,24 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use async_nats::ServerAddr;
+use tvtfleet_proto::model::secret::Secret;
 
 use crate::backoff::Backoff;
+use crate::closed_file;
 use crate::error::BusError;
 
 /// The largest credentials file that is read, in bytes. Real ones have about 1,000.
 const CREDENTIALS_MAX: u64 = 64 * 1024;
 const CREDENTIALS: &str = "credentials file";
+/// The largest file with a user name and password that is read, in bytes.
+const LOGIN_MAX: u64 = 4096;
+
+/// A user name and its password.
+pub(crate) type Login = (String, Secret);
 
 /// Where and how to connect.
 #[derive(Clone, Default)]
@@ -22,8 +29,10 @@ pub struct ConnectOptions {
     pub urls: Vec<String>,
     /// The name under which the server lists this connection.
     pub name: String,
-    /// A NATS credentials file (JWT and seed).
+    /// A NATS credentials file (JWT and seed) that only its owner can read.
     pub credentials_file: Option<PathBuf>,
+    /// A file that holds `user:password` and that only its owner can read.
+    pub login_file: Option<PathBuf>,
     /// The certificates of the authorities that may vouch for the server; else the system's.
     pub ca_file: Option<PathBuf>,
     /// The prefix of reply subjects. Without one it is `_INBOX.<user public key>` where there is a
@@ -31,6 +40,10 @@ pub struct ConnectOptions {
     pub inbox_prefix: Option<String>,
     /// Whether to keep trying until a server answers, as services do. Otherwise one try has to do.
     pub retry_initial: bool,
+    /// Whether to refuse a server that lets anybody in.
+    pub refuse_open_server: bool,
+    /// A folder whose files may show rights of a group, as systemd's credentials do.
+    pub guarded_folder: Option<PathBuf>,
 }
 
 /// Leaves out what a URL may hold between `//` and `@`.
@@ -40,9 +53,12 @@ impl fmt::Debug for ConnectOptions {
             .field("urls", &self.addresses().map(|addresses| shown(&addresses)))
             .field("name", &self.name)
             .field("credentials_file", &self.credentials_file)
+            .field("login_file", &self.login_file)
             .field("ca_file", &self.ca_file)
             .field("inbox_prefix", &self.inbox_prefix)
             .field("retry_initial", &self.retry_initial)
+            .field("refuse_open_server", &self.refuse_open_server)
+            .field("guarded_folder", &self.guarded_folder)
             .finish()
     }
 }
@@ -72,14 +88,32 @@ impl ConnectOptions {
         let Some(path) = &self.credentials_file else {
             return Ok(None);
         };
-        let read = read_bounded(path).and_then(|text| Ok((public_key(&text)?, text)));
-        match read {
-            Ok((user, text)) => Ok(Some(Credentials {
-                path: path.clone(),
-                text,
-                user,
-            })),
-            Err(source) => Err(file_error(CREDENTIALS, path, source)),
+        let text = closed_file::read(path, self.guarded_folder.as_deref(), CREDENTIALS_MAX)?;
+        let user =
+            public_key(text.expose()).map_err(|source| file_error(CREDENTIALS, path, source))?;
+        Ok(Some(Credentials {
+            path: path.clone(),
+            text,
+            user,
+        }))
+    }
+
+    /// The user name and password of the login file, else of the addresses.
+    pub(crate) fn login(&self, addresses: &[ServerAddr]) -> Result<Option<Login>, BusError> {
+        let Some(path) = &self.login_file else {
+            return login(addresses);
+        };
+        let text = closed_file::read(path, self.guarded_folder.as_deref(), LOGIN_MAX)?;
+        let line = text.expose();
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        match line.split_once(':') {
+            Some((user, password)) if !user.is_empty() && !line.contains('\n') => {
+                Ok(Some((user.to_owned(), Secret::new(password))))
+            }
+            _ => {
+                let wrong = io::Error::new(io::ErrorKind::InvalidData, "not user:password");
+                Err(file_error("login file", path, wrong))
+            }
         }
     }
 
@@ -97,8 +131,8 @@ impl ConnectOptions {
 /// What is in a credentials file.
 pub(crate) struct Credentials {
     path: PathBuf,
-    /// The whole text: a secret.
-    pub(crate) text: String,
+    /// The whole text.
+    pub(crate) text: Secret,
     /// The user's public key.
     pub(crate) user: String,
 }
@@ -135,7 +169,7 @@ pub(crate) fn backoff_for(addresses: &[ServerAddr]) -> Backoff {
 }
 
 /// The user name and password in the addresses, which the client does not look for there.
-pub(crate) fn login(addresses: &[ServerAddr]) -> Result<Option<(String, String)>, BusError> {
+fn login(addresses: &[ServerAddr]) -> Result<Option<Login>, BusError> {
     let Some(address) = addresses.iter().find(|address| address.has_user_pass()) else {
         return Ok(None);
     };
@@ -148,7 +182,7 @@ pub(crate) fn login(addresses: &[ServerAddr]) -> Result<Option<(String, String)>
         let reason = "a NATS address has a password that must be escaped: use a credentials file";
         return Err(BusError::Options(reason.to_owned()));
     }
-    Ok(Some((user.to_owned(), password.to_owned())))
+    Ok(Some((user.to_owned(), Secret::new(password))))
 }
 
 /// The addresses without credentials: the client writes addresses into its debug log.
@@ -191,14 +225,6 @@ fn public_key(credentials: &str) -> io::Result<String> {
     Ok(pair.public_key())
 }
 
-fn read_bounded(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?
-        .take(CREDENTIALS_MAX)
-        .read_to_string(&mut text)?;
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,7 +262,8 @@ mod tests {
         assert_eq!(bare[0].as_url_str(), "tls://nats.example:4443");
         assert_eq!(bare[1].as_url_str(), addresses[1].as_url_str());
         let login = login(&addresses).unwrap();
-        assert_eq!(login, Some(("user".to_owned(), "hunter2".to_owned())));
+        let (user, password) = login.unwrap();
+        assert_eq!((user.as_str(), password.expose()), ("user", "hunter2"));
     }
 
     #[test]
