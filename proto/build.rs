@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "device",
     "job",
     "site",
@@ -11,6 +11,7 @@ const FILES: [&str; 7] = [
     "rpc",
     "discovery",
     "history",
+    "trust",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -6,7 +6,7 @@
 //! data_dir = "/var/lib/tvt-agent"
 //! credentials_file = "/etc/tvtfleet/credentials.toml"
 //!
-//! [nats]
+//! [nats]                         # not needed once it has joined: tvt-agent join
 //! urls = ["tls://nats.example:4222"]
 //! credentials_file = "/etc/tvtfleet/agent.creds"   # or login_file
 //! ca_file = "/etc/tvtfleet/ca.pem"                  # else the system's authorities
@@ -49,6 +49,7 @@ use tvtfleet_proto::model::id::SiteId;
 use tvtfleet_proto::model::job::MAX_PARALLEL;
 
 use crate::device::ProtocolSettings;
+use crate::identity::{Identity, IdentityError};
 use crate::policy::Policy;
 use crate::retry::RetrySettings;
 use crate::spool::SpoolSettings;
@@ -96,6 +97,8 @@ pub struct AgentConfig {
     pub credentials_file: Option<PathBuf>,
     /// The message bus.
     pub nats: NatsSettings,
+    /// Who the agent is, where it has joined a fleet with accounts.
+    pub identity: Option<Identity>,
     /// How many devices all jobs together may ask at a time.
     pub parallel: usize,
     /// When failed devices are tried again.
@@ -119,6 +122,9 @@ pub enum ConfigError {
     /// The `[nats]` section makes no sense.
     #[error(transparent)]
     Nats(#[from] SettingsError),
+    /// The identity below the data folder cannot be used.
+    #[error("the agent's identity cannot be used")]
+    Identity(#[from] IdentityError),
     /// A setting makes no sense.
     #[error("{setting}: {reason}")]
     Invalid {
@@ -132,8 +138,9 @@ pub enum ConfigError {
 impl ConfigError {
     /// The stable code.
     #[must_use]
-    pub const fn code(&self) -> ErrorCode {
+    pub fn code(&self) -> ErrorCode {
         match self {
+            Self::Identity(error) => error.code(),
             Self::File(error) => error.code(),
             Self::Nats(error) => error.code(),
             Self::Invalid { .. } => ErrorCode::ConfigInvalid,
@@ -157,6 +164,7 @@ impl AgentConfig {
             data_dir: data_dir.into(),
             credentials_file: None,
             nats: NatsSettings::insecure(url),
+            identity: None,
             parallel: DEFAULT_PARALLEL,
             retry: RetrySettings::default(),
             spool: SpoolSettings::default(),

@@ -1,6 +1,6 @@
 //! The program `tvt-agent`.
 
-use std::io::Write;
+use std::io::{Read as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,9 +8,12 @@ use anyhow::Context;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use tvt_agent::config::AgentConfig;
 use tvt_agent::credentials::CredentialFile;
+use tvt_agent::identity::{self, IdentityError};
 use tvt_agent::{AgentError, forget_refusals, site_context};
 use tvtfleet_bus::Shutdown;
+use tvtfleet_bus::clock::SystemClock;
 use tvtfleet_bus::telemetry::{self, LogFormat, Verbosity};
+use tvtfleet_bus::trust::JoinString;
 use tvtfleet_proto::error::ExitStatus;
 
 const EXAMPLES: &str = "\
@@ -18,11 +21,15 @@ Examples:
   tvt-agent check --config /etc/tvtfleet/agent.toml
   tvt-agent run --config /etc/tvtfleet/agent.toml
   tvt-agent forget-refusals --config /etc/tvtfleet/agent.toml
+  tvt-agent join --data-dir /var/lib/tvt-agent < string
   TVT_AGENT_NATS_URL=nats://127.0.0.1:4222 tvt-agent -v run --config agent.toml
 
 Variables win over the file: TVT_AGENT_TENANT, TVT_AGENT_SITE, TVT_AGENT_DATA_DIR,
 TVT_AGENT_CREDENTIALS_FILE, TVT_AGENT_NATS_URL, TVT_AGENT_NATS_CREDENTIALS,
 TVT_AGENT_NATS_LOGIN, TVT_AGENT_NATS_CA, TVT_AGENT_INSECURE_DEV. TVTFLEET_LOG says in detail what is logged.";
+
+/// The longest join string that is read, in bytes.
+const STRING_MAX: u64 = 64 * 1024;
 
 /// Talk to the TVT devices of one network on behalf of the coordinator
 #[derive(Debug, Parser)]
@@ -54,6 +61,22 @@ enum Command {
     /// the account is locked. Use it once you know that the accounts are free again. The agent must
     /// not run meanwhile.
     ForgetRefusals(ConfigFile),
+    /// Join a fleet with the string that `tvtctl admin site add` printed
+    Join(JoinArguments),
+}
+
+/// Arguments of `tvt-agent join`.
+#[derive(Debug, Args)]
+struct JoinArguments {
+    /// The string; without it, it is read from standard input
+    #[arg(value_name = "STRING")]
+    string: Option<String>,
+    /// Folder of spool, journal and identity: data_dir of the configuration
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/tvt-agent")]
+    data_dir: PathBuf,
+    /// Join although the agent has joined already
+    #[arg(long)]
+    replace: bool,
 }
 
 #[derive(Debug, Args)]
@@ -88,7 +111,46 @@ fn carry_out(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Run(file) => run(arguments, file),
         Command::Check(file) => check(file),
         Command::ForgetRefusals(file) => forget(file),
+        Command::Join(arguments) => join(arguments),
     }
+}
+
+fn join(arguments: &JoinArguments) -> anyhow::Result<()> {
+    let text = match &arguments.string {
+        Some(text) => text.clone(),
+        None => {
+            let mut text = String::new();
+            std::io::stdin()
+                .take(STRING_MAX)
+                .read_to_string(&mut text)
+                .context("cannot read standard input")?;
+            text
+        }
+    };
+    let wrong = |error| AgentError::Identity(IdentityError::Trust(error));
+    let string: JoinString = text.parse().map_err(wrong)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let joined = runtime
+        .block_on(identity::join(
+            &arguments.data_dir,
+            &string,
+            arguments.replace,
+            tvt_agent::hostname(),
+            &SystemClock,
+        ))
+        .map_err(AgentError::Identity)?;
+    let text = format!(
+        "joined       {}\nservers      {}\nkey          {}\n",
+        joined.identity.site(),
+        joined.urls.join(", "),
+        joined.identity.user_key().map_err(AgentError::Identity)?
+    );
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("cannot write to standard output")
 }
 
 fn run(arguments: &Arguments, file: &ConfigFile) -> anyhow::Result<()> {
@@ -121,6 +183,10 @@ fn check(file: &ConfigFile) -> anyhow::Result<()> {
     site_context(&config)?;
     let mut text = format!("site         {}\n", config.site);
     text.push_str(&format!("data folder  {}\n", config.data_dir.display()));
+    if let Some(identity) = &config.identity {
+        let key = identity.user_key().map_err(AgentError::Identity)?;
+        text.push_str(&format!("key          {key}\n"));
+    }
     // Addresses may hold a password, so only their number is shown.
     text.push_str(&format!("servers      {}\n", config.nats.urls.len()));
     match &config.credentials_file {

@@ -19,6 +19,7 @@ use crate::budget::{AttemptBudget, KeeperError, drop_memory};
 use crate::config::{AgentConfig, ConfigError};
 use crate::credentials::{CredentialError, CredentialFile, CredentialSource, NoCredentials};
 use crate::heartbeat::Speaker;
+use crate::identity::{IdentityError, Keeper};
 use crate::intake::Intake;
 use crate::job::JobContext;
 use crate::jobs::Jobs;
@@ -69,6 +70,9 @@ pub enum AgentError {
     /// The bus cannot be used.
     #[error("cannot use the message bus")]
     Bus(#[from] BusError),
+    /// The agent's identity cannot be had or kept.
+    #[error("the agent is not let in")]
+    Identity(#[from] IdentityError),
 }
 
 impl AgentError {
@@ -83,15 +87,17 @@ impl AgentError {
             Self::Spool(error) => error.code(),
             Self::Journal(error) => error.code(),
             Self::Bus(error) => error.code(),
+            Self::Identity(error) => error.code(),
         }
     }
 
     /// What may be tried next.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Bus(error) => error.hint(),
             Self::Locked(_) => Some("stop the other agent, or give this one a data_dir of its own"),
+            Self::Identity(error) | Self::Config(ConfigError::Identity(error)) => error.hint(),
             Self::Config(_)
             | Self::Credentials(_)
             | Self::DataFolder { .. }
@@ -178,11 +184,25 @@ impl Parts {
         shutdown.spawn(Jobs::resume(context, self.journal, self.stored).run(docs));
 
         let options = config.connect_options();
+        let keeper = config.identity.clone().map(|identity| Keeper {
+            identity,
+            urls: config.nats.urls.clone(),
+            clock: Arc::clone(&self.devices.clock),
+        });
+        let connected = async {
+            match &keeper {
+                Some(keeper) => Ok(keeper.connect(&options).await?),
+                None => Ok::<_, AgentError>(connect(&options).await?),
+            }
+        };
         let bus = tokio::select! {
             biased;
             () = shutdown.requested() => return Ok(None),
-            bus = connect(&options) => bus?,
+            bus = connected => bus?,
         };
+        if let Some(keeper) = keeper {
+            shutdown.spawn(keeper.run(bus.clone(), shutdown.child_token()));
+        }
         tracing::info!(
             servers = bus.servers(),
             version = bus.server_version(),
@@ -279,6 +299,12 @@ fn lock(folder: &Path) -> Result<File, AgentError> {
         Err(rustix::io::Errno::WOULDBLOCK) => Err(AgentError::Locked(folder.to_owned())),
         Err(error) => Err(broken(error.into())),
     }
+}
+
+/// The name of this box.
+#[must_use]
+pub fn hostname() -> String {
+    facts().hostname
 }
 
 fn facts() -> AgentFacts {

@@ -14,6 +14,7 @@ use crate::core::Core;
 use crate::presence;
 use crate::serve::{store_error, unreadable};
 use crate::store::site::{self, Claim};
+use crate::trust as enrolment;
 
 /// The longest text that an agent may say of itself, in characters.
 const FACT_MAX: usize = 200;
@@ -48,6 +49,7 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
             core.presence().progress(&site, progress, core.now());
             Ok(Reply::of(&v1::Progress::from(progress)))
         }
+        RpcOp::Renew => enrolment::answer(core, call, Some(site)).await,
         RpcOp::Spec => {
             let request: v1::SpecRequest = call.open()?;
             let job = Uuid::from_slice(&request.job)

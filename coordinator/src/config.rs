@@ -14,6 +14,10 @@ use tvtfleet_proto::model::want::OFFLINE_AFTER;
 
 /// The server where nobody names one.
 const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
+/// For how long an agent's token is good where nobody says.
+const TOKEN_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The shortest life of a token: its times are whole seconds.
+const TOKEN_LIFE_MIN: Duration = Duration::from_secs(2);
 /// The folder of the database.
 pub const DATA_DIR_VARIABLE: &str = "TVT_COORDINATOR_DATA_DIR";
 /// The NATS servers, separated by commas.
@@ -45,8 +49,33 @@ pub struct CoordinatorConfig {
     pub nats: NatsSettings,
     /// What the message bus keeps.
     pub streams: StreamSettings,
+    /// Whom to believe; without it everybody whom the server lets in is an operator.
+    pub trust: Option<TrustSettings>,
     /// How long to wait for what.
     pub timing: Timing,
+}
+
+/// Whom to believe. `tvtctl admin init` writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustSettings {
+    /// The public key of the fleet's authority.
+    pub authority: String,
+    /// What the authority said when the file was written.
+    pub roster_file: PathBuf,
+    /// The key to which enrolment is sealed, mode 0600.
+    pub key_file: PathBuf,
+    /// For how long an agent's token is good, in milliseconds; agents renew it at half of it. `None`
+    /// is a week.
+    #[serde(default)]
+    pub token_life_ms: Option<u64>,
+}
+
+impl TrustSettings {
+    /// For how long an agent's token is good.
+    pub(crate) fn token_life(&self) -> Duration {
+        self.token_life_ms.map_or(TOKEN_LIFE, Duration::from_millis)
+    }
 }
 
 /// What the message bus keeps.
@@ -141,6 +170,7 @@ impl CoordinatorConfig {
             data_dir: data_dir.into(),
             nats: NatsSettings::insecure(url),
             streams: StreamSettings::default(),
+            trust: None,
             timing: Timing::default(),
         }
     }
@@ -170,6 +200,11 @@ impl CoordinatorConfig {
         self.nats.check()?;
         if !matches!(self.streams.replicas, 1 | 3) {
             return Err(ConfigError::invalid("nats.replicas", "must be 1 or 3"));
+        }
+        let life = self.trust.as_ref().map(TrustSettings::token_life);
+        if life.is_some_and(|life| life < TOKEN_LIFE_MIN) {
+            let reason = format!("must be at least {}", TOKEN_LIFE_MIN.as_millis());
+            return Err(ConfigError::invalid("trust.token_life_ms", reason));
         }
         if self.timing.offline_after.is_zero() || self.timing.presence_interval.is_zero() {
             return Err(ConfigError::invalid("timing", "must be longer than 0"));
@@ -208,6 +243,7 @@ struct File {
     data_dir: Option<PathBuf>,
     #[serde(default)]
     nats: BusSection,
+    trust: Option<TrustSettings>,
     #[serde(default)]
     timing: TimingSection,
 }
@@ -270,6 +306,7 @@ impl File {
                 .ok_or_else(|| ConfigError::invalid("data_dir", "not set"))?,
             nats: nats.settle(&NATS_VARIABLES, variable)?,
             streams,
+            trust: self.trust,
             timing: Timing {
                 offline_after: millis(self.timing.offline_after_ms, default.offline_after),
                 cancel_grace: millis(self.timing.cancel_grace_ms, default.cancel_grace),

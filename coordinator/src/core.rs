@@ -13,6 +13,7 @@ use crate::config::CoordinatorConfig;
 use crate::jobs::tracker::Grace;
 use crate::presence::{Moment, Presence};
 use crate::store::{Applied, Store};
+use crate::trust::Trust;
 
 /// How long the results stream must have been empty to count as fully applied.
 const IDLE_FOR: Duration = Duration::from_secs(2);
@@ -25,6 +26,8 @@ pub(crate) struct Core {
     pub(crate) config: Arc<CoordinatorConfig>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) started_at: UtcMillis,
+    /// Whom to believe; without it everybody whom the server lets in.
+    pub(crate) trust: Option<Arc<Trust>>,
     presence: Arc<Mutex<Presence>>,
     /// Counts the transactions that changed a job.
     jobs_changed: Arc<watch::Sender<u64>>,
@@ -41,6 +44,7 @@ impl Core {
         config: CoordinatorConfig,
         clock: Arc<dyn Clock>,
         presence: Presence,
+        trust: Option<Arc<Trust>>,
     ) -> Self {
         Self {
             bus,
@@ -48,6 +52,7 @@ impl Core {
             config: Arc::new(config),
             started_at: clock.now(),
             clock,
+            trust,
             presence: Arc::new(Mutex::new(presence)),
             jobs_changed: Arc::new(watch::Sender::new(0)),
             wants_outdated: Arc::new(Notify::new()),

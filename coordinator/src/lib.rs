@@ -25,8 +25,10 @@ pub mod results;
 mod run;
 mod serve;
 mod store;
+mod trust;
 mod watchdog;
 
 pub use config::{ConfigError, CoordinatorConfig};
 pub use run::{CoordinatorError, run};
 pub use store::{DbError, StoreError, Table, tables_help};
+pub use trust::TrustStartError;

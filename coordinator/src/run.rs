@@ -10,18 +10,21 @@ use tvtfleet_bus::rpc::Server;
 use tvtfleet_bus::settings::SettingsError;
 use tvtfleet_bus::{Bus, BusError, Shutdown, connect};
 use tvtfleet_proto::error::ErrorCode;
-use tvtfleet_proto::subject::{API_ALL, COORDINATOR_QUEUE, RPC_ALL};
+use tvtfleet_proto::subject::{API_ALL, COORDINATOR_QUEUE, ENROLL, RPC_ALL};
 
 use crate::config::{ConfigError, CoordinatorConfig};
 use crate::core::Core;
 use crate::presence::Presence;
-use crate::store::{Store, StoreError, site};
+use crate::store::{Store, StoreError, belief, site};
+use crate::trust::{self as enrolment, Trust, TrustStartError};
 use crate::{agents, channels, intake, publish, serve, watchdog};
 
 /// Requests of agents that are answered at a time: most need no database.
 const AGENT_REQUESTS: usize = 256;
 /// Requests of operators that are answered at a time, those that are held included.
 const API_REQUESTS: usize = 128;
+/// Newcomers that are answered at a time; those that are refused hold a place for a moment.
+const NEWCOMERS: usize = 64;
 /// How long the tasks and the connection may take to end.
 const END_LIMIT: Duration = Duration::from_secs(15);
 
@@ -40,6 +43,9 @@ pub enum CoordinatorError {
     /// The operating system gives no threads or signals.
     #[error("the operating system refuses threads or signals")]
     Runtime(#[source] std::io::Error),
+    /// It is not clear whom to believe.
+    #[error("it is not clear whom to believe")]
+    Trust(#[from] TrustStartError),
     /// A task of the program failed.
     #[error("a task of the coordinator failed")]
     Task(#[source] tokio::task::JoinError),
@@ -53,6 +59,7 @@ impl CoordinatorError {
             Self::Config(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Bus(error) => error.code(),
+            Self::Trust(error) => error.code(),
             Self::Runtime(_) | Self::Task(_) => ErrorCode::Internal,
         }
     }
@@ -70,6 +77,7 @@ impl CoordinatorError {
                 Some("chmod o-r the file")
             }
             Self::Config(_) => Some("see the example coordinator.toml"),
+            Self::Trust(_) => Some("see the trust section that `tvtctl admin init` wrote"),
             Self::Store(_) | Self::Runtime(_) | Self::Task(_) => None,
         }
     }
@@ -84,12 +92,13 @@ impl CoordinatorError {
 pub async fn run(config: CoordinatorConfig, shutdown: Shutdown) -> Result<(), CoordinatorError> {
     config.check()?;
     let (store, closed) = Store::open(&config.data_dir)?;
+    let trust = believe(&config, &store).await?;
     let options = config.connect_options();
     let bus = tokio::select! {
         bus = connect(&options) => bus?,
         () = shutdown.requested() => return Ok(()),
     };
-    let result = serve_until_stopped(config, store, &bus, &shutdown).await;
+    let result = serve_until_stopped(config, store, trust, &bus, &shutdown).await;
     bus.close(END_LIMIT).await;
     if tokio::time::timeout(END_LIMIT, closed.wait())
         .await
@@ -100,16 +109,31 @@ pub async fn run(config: CoordinatorConfig, shutdown: Shutdown) -> Result<(), Co
     result
 }
 
+/// Learns whom to believe, where there is a trust section.
+async fn believe(
+    config: &CoordinatorConfig,
+    store: &Store,
+) -> Result<Option<Arc<Trust>>, CoordinatorError> {
+    let Some(settings) = &config.trust else {
+        return Ok(None);
+    };
+    let stored = store.read("read the roster", belief::roster).await?;
+    let guarded = config.nats.guarded_folder.as_deref();
+    let trust = Trust::open(settings, guarded, stored.as_deref())?;
+    Ok(Some(Arc::new(trust)))
+}
+
 async fn serve_until_stopped(
     config: CoordinatorConfig,
     store: Store,
+    trust: Option<Arc<Trust>>,
     bus: &Bus,
     shutdown: &Shutdown,
 ) -> Result<(), CoordinatorError> {
     let clock = SystemClock;
     let standings = store.read("read the sites", site::standings).await?;
     let presence = Presence::restore(standings, config.timing.offline_after, clock.instant());
-    let core = Core::new(bus.clone(), store, config, Arc::new(clock), presence);
+    let core = Core::new(bus.clone(), store, config, Arc::new(clock), presence, trust);
     tokio::select! {
         ensured = publish::ensure_streams(&core) => ensured?,
         () = shutdown.requested() => return Ok(()),
@@ -121,12 +145,24 @@ async fn serve_until_stopped(
     tasks.spawn(watchdog::run(core.clone(), stop.clone()));
     tasks.spawn(channels::run(core.clone(), stop.clone()));
     let agents = Server::open(bus, RPC_ALL, COORDINATOR_QUEUE, AGENT_REQUESTS).await?;
+    let newcomers = Server::open(bus, ENROLL, COORDINATOR_QUEUE, NEWCOMERS).await?;
     let operators = Server::open(bus, API_ALL, COORDINATOR_QUEUE, API_REQUESTS).await?;
     {
         let (core, stop) = (core.clone(), stop.clone());
         tasks.spawn(async move {
             Ok(agents
                 .run(move |call| agents::answer(core.clone(), call), stop)
+                .await?)
+        });
+    }
+    {
+        let (core, stop) = (core.clone(), stop.clone());
+        tasks.spawn(async move {
+            Ok(newcomers
+                .run(
+                    move |call| enrolment::answer(core.clone(), call, None),
+                    stop,
+                )
                 .await?)
         });
     }

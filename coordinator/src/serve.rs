@@ -14,17 +14,22 @@ use tvtfleet_proto::model::api::{
     AddSite, ApiError, CancelJob, CoordinatorInfo, ImportDevices, JobStatus, ListDevices, ListJobs,
     ListSites, ReadResults, ShowDevice, ShowJob, SiteView, SubmitJob, Submitted, WATCH_MAX,
 };
+use tvtfleet_proto::model::change::ListChanges;
 use tvtfleet_proto::model::id::JobId;
 use tvtfleet_proto::model::job::JobView;
+use tvtfleet_proto::model::query::ImportResults;
 use tvtfleet_proto::subject::{self, ApiOp};
 use tvtfleet_proto::wire::v1;
 
 use crate::core::Core;
 use crate::intake::chain;
 use crate::store::{DbError, StoreError, inventory, job, site};
+use crate::trust::Caller;
 
 mod check;
+mod confine;
 mod history;
+mod roster;
 
 /// Requests that are held until something changes; others are answered at once.
 const HELD_MAX: usize = 64;
@@ -45,12 +50,15 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
             "use the same version of all programs",
         ));
     };
+    let caller = Caller::admit(core.trust.as_deref(), user, op)?;
+    let user = caller.name.as_str();
     match op {
         ApiOp::JobSubmit => {
-            let request = call
+            let mut request: SubmitJob = call
                 .open::<v1::SubmitJob>()?
                 .try_into()
                 .map_err(unreadable)?;
+            confine::job(&core, &caller, &mut request.spec.selector).await?;
             let submitted = submit(&core, &call, user, request).await?;
             Ok(Reply::of(&v1::Submitted::from(submitted)))
         }
@@ -60,12 +68,14 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .try_into()
                 .map_err(unreadable)?;
             let jobs = read(&core, "list jobs", move |db| job::list(db, &request)).await?;
+            let jobs = confine::jobs(&core, &caller, jobs).await?;
             Ok(Reply::of(&v1::JobList {
                 jobs: jobs.into_iter().map(v1::JobView::from).collect(),
             }))
         }
         ApiOp::JobShow => {
-            let request = call.open::<v1::ShowJob>()?.try_into().map_err(unreadable)?;
+            let request: ShowJob = call.open::<v1::ShowJob>()?.try_into().map_err(unreadable)?;
+            let request = confine::shown_job(&core, &caller, request).await?;
             let status = show_job(&core, request).await?;
             Ok(Reply::of(&v1::JobStatus::from(status)))
         }
@@ -74,6 +84,7 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .open::<v1::CancelJob>()?
                 .try_into()
                 .map_err(unreadable)?;
+            confine::seen_job(&core, &caller, request.job).await?;
             let view = cancel(&core, user, request.job).await?;
             Ok(Reply::of(&v1::JobView::from(view)))
         }
@@ -82,6 +93,7 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .open::<v1::ReadResults>()?
                 .try_into()
                 .map_err(unreadable)?;
+            confine::seen_job(&core, &caller, request.job).await?;
             let online = core.presence().online(core.now().instant);
             let page = read(&core, "read results", move |db| {
                 job::page(db, &request, &online)
@@ -90,10 +102,11 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
             Ok(Reply::of(&v1::ResultPage::from(page)))
         }
         ApiOp::InventoryList => {
-            let request: ListDevices = call
+            let mut request: ListDevices = call
                 .open::<v1::ListDevices>()?
                 .try_into()
                 .map_err(unreadable)?;
+            caller.confine(&mut request.tenants)?;
             check::list_devices(&request)?;
             let page = read(&core, "list devices", move |db| {
                 inventory::list(db, &request)
@@ -107,6 +120,7 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 inventory::show(db, &request)
             })
             .await?;
+            caller.check_site(&view.site)?;
             Ok(Reply::of(&v1::DeviceView::from(view)))
         }
         ApiOp::InventoryImport => {
@@ -114,6 +128,9 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .open::<v1::ImportDevices>()?
                 .try_into()
                 .map_err(unreadable)?;
+            for (site, _) in &request.entries {
+                caller.check_site(site)?;
+            }
             let imported = import(&core, user, request).await?;
             Ok(Reply::of(&imported))
         }
@@ -123,18 +140,20 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
             Ok(Reply::of(&v1::DevicePage::from(page)))
         }
         ApiOp::InventoryResults => {
-            let request = call
+            let request: ImportResults = call
                 .open::<v1::ImportResults>()?
                 .try_into()
                 .map_err(unreadable)?;
+            caller.check_site(&request.site)?;
             let imported = history::import_results(&core, user, request).await?;
             Ok(Reply::of(&v1::Imported::from(imported)))
         }
         ApiOp::ChangeList => {
-            let request = call
+            let mut request: ListChanges = call
                 .open::<v1::ListChanges>()?
                 .try_into()
                 .map_err(unreadable)?;
+            caller.confine(&mut request.tenants)?;
             let page = history::list_changes(&core, request).await?;
             Ok(Reply::of(&v1::ChangePage::from(page)))
         }
@@ -144,10 +163,11 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
             Ok(Reply::of(&v1::QueryPage::from(page)))
         }
         ApiOp::SiteList => {
-            let request: ListSites = call
+            let mut request: ListSites = call
                 .open::<v1::ListSites>()?
                 .try_into()
                 .map_err(unreadable)?;
+            caller.confine(&mut request.tenants)?;
             let sites = list_sites(&core, request).await?;
             Ok(Reply::of(&v1::SiteList {
                 sites: sites.into_iter().map(v1::SiteView::from).collect(),
@@ -155,13 +175,18 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
         }
         ApiOp::SiteAdd => {
             let request: AddSite = call.open::<v1::AddSite>()?.try_into().map_err(unreadable)?;
+            caller.check_site(&request.site)?;
             let view = add_site(&core, user, request).await?;
             Ok(Reply::of(&v1::SiteView::from(view)))
         }
         ApiOp::AgentList => {
             let agents = core.presence().views(core.now().instant);
             Ok(Reply::of(&v1::AgentList {
-                agents: agents.into_iter().map(v1::AgentView::from).collect(),
+                agents: agents
+                    .into_iter()
+                    .filter(|agent| caller.covers(&agent.site.tenant))
+                    .map(v1::AgentView::from)
+                    .collect(),
             }))
         }
         ApiOp::CoordinatorInfo => {
@@ -172,6 +197,11 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 applied: at.cursor,
                 quarantined: at.quarantined,
             })))
+        }
+        ApiOp::RosterUpdate => {
+            let document = call.open::<v1::SignedDocument>()?.into();
+            let taken = roster::take(&core, document).await?;
+            Ok(Reply::of(&taken))
         }
     }
 }

@@ -363,11 +363,18 @@ fn bus_error(error: &BusError, settings: &ServerSettings) -> CliError {
         None => shown,
     };
     // What is wrong with the options is wrong where they come from.
-    if let BusError::File { path, .. } = error {
+    let file = if let BusError::File { path, .. } = error {
+        Some(path.as_path())
+    } else if let BusError::Secrets(error) = error {
+        Some(error.path())
+    } else {
+        None
+    };
+    if let Some(path) = file {
         let named = [&settings.credentials, &settings.ca];
         let origin = named
             .iter()
-            .find_map(|file| file.as_ref().filter(|file| file.value == *path))
+            .find_map(|file| file.as_ref().filter(|file| file.value == path))
             .map_or(&Origin::Default, |file| &file.origin);
         return shown.hint(format!("the file is from {origin}"));
     }

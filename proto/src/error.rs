@@ -263,6 +263,13 @@ registry! {
     /// The coordinator did not answer in time.
     CoordinatorTimeout = "coordinator.timeout", Bus, retry true;
 
+    /// A key, token or signed document is damaged, or no such thing at all.
+    TrustInvalid = "trust.invalid", Config, retry false;
+    /// A signature, ticket or sealed box is not good here: forged, used, expired or for somebody else.
+    TrustRefused = "trust.refused", Refused, retry false;
+    /// The operator's role or tenants do not cover the request.
+    TrustForbidden = "trust.forbidden", Refused, retry false;
+
     /// No space is left on a disk.
     StorageFull = "storage.full", Storage, retry true;
     /// A disk or file operation failed.

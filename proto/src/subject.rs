@@ -3,7 +3,7 @@
 //! Subjects are the same with and without accounts, so nothing else knows which mode a server runs
 //! in. A subject is never proof of who sent a message.
 
-use crate::model::id::SiteId;
+use crate::model::id::{SiteId, TenantId};
 use crate::model::want::Lane;
 
 /// The bucket of want documents.
@@ -24,6 +24,20 @@ pub const RPC_ALL: &str = "tvt.v1.rpc.*.*.*";
 pub const API_ALL: &str = "tvt.v1.api.*.*.*";
 /// The queue group in which coordinators answer.
 pub const COORDINATOR_QUEUE: &str = "coord";
+/// All requests of agents, as the account of the coordinator offers them to the tenants' accounts.
+pub const RPC_TREE: &str = "tvt.v1.rpc.>";
+/// All results, likewise.
+pub const OUT_TREE: &str = "tvt.v1.out.>";
+/// All chunks of pictures and files, likewise.
+pub const BLOB_TREE: &str = "tvt.v1.blob.>";
+/// Everything that is pushed to sites, likewise.
+pub const PUSH_TREE: &str = "tvt.v1.push.>";
+/// All requests of operators, as they are offered to the operators' account.
+pub const API_TREE: &str = "tvt.v1.api.>";
+/// Direct Gets of want documents, as they are offered to the tenants' accounts.
+pub const WANT_GET_TREE: &str = "$JS.API.DIRECT.GET.KV_tvt_want.>";
+/// Enrolment of new agents, and of agents that were away for too long.
+pub const ENROLL: &str = "tvt.v1.enroll";
 /// The user token of operators on a server without accounts.
 pub const ANONYMOUS_USER: &str = "local";
 
@@ -40,11 +54,19 @@ pub enum RpcOp {
     Progress,
     /// The work of a job that was too large for the want document.
     Spec,
+    /// A new token, before the old one expires.
+    Renew,
 }
 
 impl RpcOp {
     /// Every request.
-    pub const ALL: &'static [Self] = &[Self::Hello, Self::Heartbeat, Self::Progress, Self::Spec];
+    pub const ALL: &'static [Self] = &[
+        Self::Hello,
+        Self::Heartbeat,
+        Self::Progress,
+        Self::Spec,
+        Self::Renew,
+    ];
 
     /// The token in the subject.
     #[must_use]
@@ -54,6 +76,7 @@ impl RpcOp {
             Self::Heartbeat => "hb",
             Self::Progress => "prog",
             Self::Spec => "spec",
+            Self::Renew => "renew",
         }
     }
 }
@@ -93,6 +116,8 @@ pub enum ApiOp {
     AgentList,
     /// Tells about the coordinator.
     CoordinatorInfo,
+    /// Takes what the fleet's authority says.
+    RosterUpdate,
 }
 
 impl ApiOp {
@@ -114,6 +139,7 @@ impl ApiOp {
         Self::SiteAdd,
         Self::AgentList,
         Self::CoordinatorInfo,
+        Self::RosterUpdate,
     ];
 
     /// The two tokens in the subject.
@@ -136,6 +162,7 @@ impl ApiOp {
             Self::SiteAdd => ("site", "add"),
             Self::AgentList => ("agent", "list"),
             Self::CoordinatorInfo => ("coordinator", "info"),
+            Self::RosterUpdate => ("roster", "update"),
         }
     }
 }
@@ -207,6 +234,53 @@ pub fn api(user: &str, op: ApiOp) -> String {
     format!("{ROOT}.api.{user}.{noun}.{verb}")
 }
 
+/// Every request that one operator may send.
+#[must_use]
+pub fn api_of(user: &str) -> String {
+    format!("{ROOT}.api.{user}.>")
+}
+
+/// What the account of a tenant may ask of the coordinator's account: results, files, requests and
+/// want documents of its own sites.
+#[must_use]
+pub fn tenant_services(tenant: &TenantId) -> [String; 4] {
+    [
+        format!("{ROOT}.out.{tenant}.>"),
+        format!("{ROOT}.blob.{tenant}.>"),
+        format!("{ROOT}.rpc.{tenant}.>"),
+        format!("$JS.API.DIRECT.GET.{WANT_STREAM}.$KV.{WANT_BUCKET}.{tenant}.*"),
+    ]
+}
+
+/// What the account of a tenant hears from the coordinator's account.
+#[must_use]
+pub fn tenant_pushes(tenant: &TenantId) -> String {
+    format!("{ROOT}.push.*.{tenant}.*")
+}
+
+/// What an agent may publish. `site` is the site's name, or the placeholder that the server fills in.
+#[must_use]
+pub fn agent_publishes(tenant: &TenantId, site: &str) -> [String; 4] {
+    [
+        format!("{ROOT}.out.{tenant}.{site}.*"),
+        format!("{ROOT}.blob.{tenant}.{site}.*"),
+        format!("{ROOT}.rpc.{tenant}.{site}.*"),
+        format!("$JS.API.DIRECT.GET.{WANT_STREAM}.$KV.{WANT_BUCKET}.{tenant}.{site}"),
+    ]
+}
+
+/// What an agent may hear, besides its inbox. `site` as for [`agent_publishes`].
+#[must_use]
+pub fn agent_hears(tenant: &TenantId, site: &str) -> String {
+    format!("{ROOT}.push.*.{tenant}.{site}")
+}
+
+/// The replies to one user.
+#[must_use]
+pub fn inbox_of(user: &str) -> String {
+    format!("_INBOX.{user}.>")
+}
+
 /// Reads the user and request of an operator's subject.
 #[must_use]
 pub fn parse_api(subject: &str) -> Option<(&str, ApiOp)> {
@@ -267,6 +341,20 @@ mod tests {
         assert_eq!(out(&site(), Lane::Records), "tvt.v1.out.acme.depot-1.rec");
         assert_eq!(rpc(&site(), RpcOp::Heartbeat), "tvt.v1.rpc.acme.depot-1.hb");
         assert_eq!(api("U", ApiOp::JobSubmit), "tvt.v1.api.U.job.submit");
+        let tenant = site().tenant;
+        assert_eq!(
+            agent_publishes(&tenant, "{{tag(site)}}"),
+            [
+                "tvt.v1.out.acme.{{tag(site)}}.*",
+                "tvt.v1.blob.acme.{{tag(site)}}.*",
+                "tvt.v1.rpc.acme.{{tag(site)}}.*",
+                "$JS.API.DIRECT.GET.KV_tvt_want.$KV.tvt_want.acme.{{tag(site)}}",
+            ]
+        );
+        assert_eq!(
+            tenant_services(&tenant)[3],
+            "$JS.API.DIRECT.GET.KV_tvt_want.$KV.tvt_want.acme.*"
+        );
     }
 
     #[test]

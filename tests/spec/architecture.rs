@@ -235,7 +235,15 @@ fn secrets_are_shown_in_few_places() {
         "proto/src/device/tvt/",
         "agent/src/budget/fingerprint.rs",
         "agent/src/credentials",
+        // The agent's own keys, into files of mode 0600.
+        "agent/src/identity/",
+        // The coordinator's own key.
+        "coordinator/src/trust/known.rs",
+        // The fleet's keys, from a backup into files of mode 0600.
+        "ctl/src/commands/admin/backup.rs",
         "ctl/src/config/",
+        // Keys of the fleet, into files of mode 0600 and onto the certificates they sign.
+        "ctl/src/realm/",
         // The login of a NATS server.
         "proto/bus/src/options.rs",
         "proto/bus/src/connect.rs",

@@ -16,6 +16,7 @@ use super::{
     SITE_VARIABLE, TENANT_VARIABLE,
 };
 use crate::device::ProtocolSettings;
+use crate::identity::Identity;
 use crate::policy::{Consent, Policy};
 use crate::retry::RetrySettings;
 use crate::spool::SpoolSettings;
@@ -97,24 +98,46 @@ impl File {
         let file_of =
             |name, setting: Option<PathBuf>| variable(name).map(PathBuf::from).or(setting);
         let needed = |setting| move || ConfigError::invalid(setting, "missing");
-        let tenant = variable(TENANT_VARIABLE)
-            .or(self.tenant)
-            .ok_or_else(needed("tenant"))?;
-        let site = variable(SITE_VARIABLE)
-            .or(self.site)
-            .ok_or_else(needed("site"))?;
-        let tenant = tenant
-            .parse()
-            .map_err(|error| ConfigError::invalid("tenant", error))?;
-        let site = site
-            .parse()
-            .map_err(|error| ConfigError::invalid("site", error))?;
         let data_dir = file_of(DATA_DIR_VARIABLE, self.data_dir).ok_or_else(needed("data_dir"))?;
-        let nats = self.nats.settle(&NATS_VARIABLES, &variable)?;
-        let base = AgentConfig::new(SiteId::new(tenant, site), data_dir, String::new());
+        let identity = Identity::read(&data_dir)?;
+        let joined = identity.as_ref().map(Identity::site);
+        let tenant = variable(TENANT_VARIABLE).or(self.tenant);
+        let tenant = match (tenant, joined) {
+            (Some(tenant), _) => tenant
+                .parse()
+                .map_err(|error| ConfigError::invalid("tenant", error))?,
+            (None, Some(site)) => site.tenant.clone(),
+            (None, None) => return Err(needed("tenant")()),
+        };
+        let site = variable(SITE_VARIABLE).or(self.site);
+        let site = match (site, joined) {
+            (Some(site), _) => site
+                .parse()
+                .map_err(|error| ConfigError::invalid("site", error))?,
+            (None, Some(site)) => site.site.clone(),
+            (None, None) => return Err(needed("site")()),
+        };
+        let site = SiteId::new(tenant, site);
+        if let Some(joined) = joined.filter(|joined| **joined != site) {
+            let reason = format!("the agent has joined as {joined}");
+            return Err(ConfigError::invalid("site", reason));
+        }
+        let mut nats = self.nats.settle(&NATS_VARIABLES, &variable)?;
+        if let Some(identity) = &identity {
+            let own = identity.settings();
+            // Other addresses may be needed here, but nobody else's login.
+            if nats.urls.is_empty() {
+                nats.urls = own.urls;
+            }
+            nats.ca_file = nats.ca_file.or(own.ca_file);
+            nats.credentials_file = own.credentials_file;
+            (nats.login_file, nats.insecure_dev) = (None, false);
+        }
+        let base = AgentConfig::new(site, data_dir, String::new());
         Ok(AgentConfig {
             credentials_file: file_of(CREDENTIALS_VARIABLE, self.credentials_file),
             nats,
+            identity,
             parallel: self.limits.parallel.unwrap_or(base.parallel),
             retry: RetrySettings {
                 retries: self.limits.retries.unwrap_or(base.retry.retries),

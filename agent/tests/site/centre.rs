@@ -176,6 +176,12 @@ fn answer(call: &Call, known: &mut Known) -> Result<Reply, ApiError> {
                 known, beat.epoch,
             ))))
         }
+        // These agents have no identity that could be renewed.
+        RpcOp::Renew => Err(ApiError {
+            code: ErrorCode::TrustRefused,
+            message: String::new(),
+            hint: String::new(),
+        }),
         RpcOp::Progress => Ok(Reply::of(&call.open::<v1::Progress>()?)),
         RpcOp::Spec => {
             let request: v1::SpecRequest = call.open()?;

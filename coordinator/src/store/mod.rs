@@ -18,6 +18,7 @@ mod history;
 mod import;
 mod job_rows;
 mod jobs;
+mod keys;
 mod pack;
 mod past;
 mod producers;
@@ -68,4 +69,12 @@ pub(crate) mod site {
     pub(crate) use super::sites::{Standing, add, list, remember_seen, standings};
     pub(crate) use super::stream::{position, restart};
     pub(crate) use super::wants::{DirtyWant, Written, all, dirty, work, written};
+}
+
+/// Whom the fleet believes.
+pub(crate) mod belief {
+    pub(crate) use super::keys::{
+        AgentKey, agent, agents, enrol, renewed, roster, save_roster, tenants_of_import,
+        tenants_of_job,
+    };
 }

@@ -32,6 +32,14 @@ pub enum ClosedFileError {
 }
 
 impl ClosedFileError {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Unreadable { path, .. } | Self::Exposed(path) | Self::Invalid { path, .. } => path,
+        }
+    }
+
     /// The stable code.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {

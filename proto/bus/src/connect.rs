@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::context::{Context, ContextBuilder};
-use async_nats::{ConnectErrorKind, ServerAddr};
+use async_nats::{Auth, AuthError, ConnectErrorKind, ServerAddr};
 use futures_util::StreamExt as _;
 use tokio::sync::watch;
 
@@ -144,7 +144,21 @@ fn client_options(
 ) -> Result<async_nats::ConnectOptions, BusError> {
     let for_events = Arc::clone(standing);
     let for_delays = Arc::clone(standing);
-    let mut nats = async_nats::ConnectOptions::new()
+    let mut inbox_prefix = options.inbox_prefix.clone();
+    let nats = match credentials {
+        Some(credentials) => {
+            let own = format!("_INBOX.{}", credentials.user);
+            inbox_prefix = inbox_prefix.or(Some(own));
+            let source = options.clone();
+            let user = credentials.user.clone();
+            // Read anew for each connection, so that renewed credentials need no restart.
+            async_nats::ConnectOptions::with_auth_callback(move |nonce| {
+                std::future::ready(answer_challenge(&source, &user, &nonce))
+            })
+        }
+        None => async_nats::ConnectOptions::new(),
+    };
+    let mut nats = nats
         .name(&options.name)
         .connection_timeout(CONNECT_TIMEOUT)
         .request_timeout(Some(REQUEST_TIMEOUT))
@@ -167,17 +181,23 @@ fn client_options(
     if let Some((user, password)) = options.login(addresses)? {
         nats = nats.user_and_password(user, password.expose().to_owned());
     }
-    let mut inbox_prefix = options.inbox_prefix.clone();
-    if let Some(credentials) = credentials {
-        inbox_prefix = inbox_prefix.or_else(|| Some(format!("_INBOX.{}", credentials.user)));
-        nats = nats
-            .credentials(credentials.text.expose())
-            .map_err(|source| credentials.unreadable(source))?;
-    }
     if let Some(prefix) = inbox_prefix {
         nats = nats.custom_inbox_prefix(prefix);
     }
     Ok(nats)
+}
+
+/// Signs the server's challenge with what the credentials file holds now.
+fn answer_challenge(options: &ConnectOptions, user: &str, nonce: &[u8]) -> Result<Auth, AuthError> {
+    let read = options.credentials().map_err(AuthError::new)?;
+    // Replies go to the inbox of the user of the first connection.
+    let credentials = read
+        .filter(|credentials| credentials.user == user)
+        .ok_or_else(|| AuthError::new("the credentials file is another user's now"))?;
+    let mut auth = Auth::new();
+    auth.signature = Some(credentials.sign(nonce).map_err(AuthError::new)?);
+    auth.jwt = Some(credentials.token);
+    Ok(auth)
 }
 
 /// A connection to NATS. Clones share it.
@@ -234,6 +254,21 @@ impl Bus {
             BusState::Connected => Ok(()),
             BusState::Disconnected => Err(BusError::Disconnected),
         }
+    }
+
+    /// Connects again, with what the credentials file holds now.
+    ///
+    /// # Errors
+    ///
+    /// `bus.unreachable` where the client has ended.
+    pub async fn reconnect(&self) -> Result<(), BusError> {
+        self.client
+            .force_reconnect()
+            .await
+            .map_err(|error| BusError::Client {
+                what: "a new connection",
+                source: error.into(),
+            })
     }
 
     /// The servers' addresses without credentials, separated by commas.

@@ -11,10 +11,12 @@
 //! - [`publish`] and [`consume`]: the two ends of the results' stream.
 //! - [`rpc`]: request and reply.
 //! - [`telemetry`], [`trace`] and [`attribute`]: spans, their export, their context and their names.
+//! - [`trust`]: accounts, users, join strings and sealed boxes; [`claims`]: handing accounts to servers.
 //! - [`shutdown`], [`clock`] and [`backoff`]: the process around it.
 
 pub mod attribute;
 pub mod backoff;
+pub mod claims;
 pub mod clock;
 pub mod closed_file;
 pub mod config_file;
@@ -31,6 +33,7 @@ mod standing;
 pub mod streams;
 pub mod telemetry;
 pub mod trace;
+pub mod trust;
 pub mod want;
 
 pub use connect::{Bus, ConnectOptions, connect};

@@ -89,13 +89,9 @@ impl ConnectOptions {
             return Ok(None);
         };
         let text = closed_file::read(path, self.guarded_folder.as_deref(), CREDENTIALS_MAX)?;
-        let user =
-            public_key(text.expose()).map_err(|source| file_error(CREDENTIALS, path, source))?;
-        Ok(Some(Credentials {
-            path: path.clone(),
-            text,
-            user,
-        }))
+        parse_credentials(text.expose())
+            .map(Some)
+            .map_err(|source| file_error(CREDENTIALS, path, source))
     }
 
     /// The user name and password of the login file, else of the addresses.
@@ -130,16 +126,17 @@ impl ConnectOptions {
 
 /// What is in a credentials file.
 pub(crate) struct Credentials {
-    path: PathBuf,
-    /// The whole text.
-    pub(crate) text: Secret,
+    /// The user's token; worth nothing without the key.
+    pub(crate) token: String,
     /// The user's public key.
     pub(crate) user: String,
+    key: nkeys::KeyPair,
 }
 
 impl Credentials {
-    pub(crate) fn unreadable(&self, source: io::Error) -> BusError {
-        file_error(CREDENTIALS, &self.path, source)
+    /// Signs a server's challenge.
+    pub(crate) fn sign(&self, nonce: &[u8]) -> Result<Vec<u8>, nkeys::error::Error> {
+        self.key.sign(nonce)
     }
 }
 
@@ -213,16 +210,23 @@ pub(crate) fn shown(addresses: &[ServerAddr]) -> String {
     addresses.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// The user's public key, from the seed in a credentials file.
-fn public_key(credentials: &str) -> io::Result<String> {
-    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "no user seed in it");
-    let mut lines = credentials.lines().map(str::trim);
-    lines
-        .find(|line| line.contains("BEGIN USER NKEY SEED"))
-        .ok_or_else(invalid)?;
-    let seed = lines.find(|line| !line.is_empty()).ok_or_else(invalid)?;
-    let pair = nkeys::KeyPair::from_seed(seed).map_err(|_| invalid())?;
-    Ok(pair.public_key())
+/// Reads a token and a seed, each on the line after its title.
+fn parse_credentials(text: &str) -> io::Result<Credentials> {
+    let invalid =
+        |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("no {what} in it"));
+    let after = |title: &str| {
+        let mut lines = text.lines().map(str::trim);
+        lines.find(|line| line.contains(title))?;
+        lines.find(|line| !line.is_empty())
+    };
+    let token = after("BEGIN NATS USER JWT").ok_or_else(|| invalid("user token"))?;
+    let seed = after("BEGIN USER NKEY SEED").ok_or_else(|| invalid("user seed"))?;
+    let key = nkeys::KeyPair::from_seed(seed).map_err(|_| invalid("usable seed"))?;
+    Ok(Credentials {
+        token: token.to_owned(),
+        user: key.public_key(),
+        key,
+    })
 }
 
 #[cfg(test)]
@@ -297,11 +301,13 @@ mod tests {
     #[test]
     fn the_inbox_is_the_users_own() {
         let pair = nkeys::KeyPair::new_user();
-        let seed = pair.seed().unwrap();
-        let credentials =
-            format!("-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n");
-        assert_eq!(public_key(&credentials).unwrap(), pair.public_key());
-        let error = public_key("nothing here").unwrap_err();
+        let text = crate::trust::credentials("a.b.c", &pair).unwrap();
+        let read = parse_credentials(text.expose()).unwrap();
+        assert_eq!(
+            (read.user, read.token.as_str()),
+            (pair.public_key(), "a.b.c")
+        );
+        let error = parse_credentials("nothing here").map(drop).unwrap_err();
         assert!(!error.to_string().contains("nothing"));
     }
 }

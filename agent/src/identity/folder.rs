@@ -1,0 +1,327 @@
+//! The folder of the agent's identity, below its data folder; mode 0700.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tvtfleet_bus::closed_file::{self, ClosedFileError};
+use tvtfleet_bus::trust::{KeyPair, XKey, credentials};
+use tvtfleet_bus::{ConnectOptions, NatsSettings};
+use tvtfleet_proto::model::id::SiteId;
+use tvtfleet_proto::model::secret::Secret;
+
+use super::exchange::IdentityError;
+
+/// The folder's name below the data folder.
+const FOLDER: &str = "identity";
+/// The folder while a join is under way.
+const PENDING: &str = "identity.new";
+/// The folder of an identity that another one replaced.
+const REPLACED: &str = "identity.old";
+/// What everybody may know.
+const FACTS: &str = "identity.json";
+/// The user key's seed.
+const USER_SEED: &str = "agent.seed";
+/// The sealing key's seed.
+const CURVE_SEED: &str = "agent.xseed";
+/// The user key with its token, for the connection.
+const CREDENTIALS: &str = "agent.creds";
+/// The newcomers' user, for when the token is not good any more.
+const BOOT_CREDENTIALS: &str = "boot.creds";
+/// What vouches for the servers.
+const CA: &str = "ca.pem";
+/// The largest of these files, in bytes.
+const FILE_MAX: u64 = 1024 * 1024;
+
+/// What an agent knows of itself and of its fleet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Facts {
+    tenant: String,
+    site: String,
+    urls: Vec<String>,
+    /// The public key to which enrolment is sealed.
+    coordinator: String,
+    /// The public key of the fleet's authority.
+    authority: String,
+    /// The ticket with which it joined.
+    ticket: String,
+    has_ca: bool,
+}
+
+/// An agent's identity.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    folder: PathBuf,
+    site: SiteId,
+    facts: Facts,
+}
+
+/// What a new identity is made from.
+pub(super) struct Beginning<'a> {
+    pub(super) site: SiteId,
+    pub(super) urls: Vec<String>,
+    pub(super) coordinator: String,
+    pub(super) authority: String,
+    pub(super) ticket: String,
+    pub(super) ca: &'a str,
+    pub(super) boot: Secret,
+}
+
+impl Identity {
+    /// Reads the identity below a data folder; `None` where the agent has not joined.
+    ///
+    /// # Errors
+    ///
+    /// `config.unreadable`, `config.invalid`.
+    pub fn read(data_dir: &Path) -> Result<Option<Self>, IdentityError> {
+        Self::read_in(data_dir.join(FOLDER))
+    }
+
+    /// Takes up a join that was begun with the same ticket, or begins one: makes the keys.
+    pub(super) fn begin(data_dir: &Path, begin: &Beginning<'_>) -> Result<Self, IdentityError> {
+        let folder = data_dir.join(PENDING);
+        if let Some(pending) = Self::read_in(folder.clone())?
+            && pending.facts.ticket == begin.ticket
+        {
+            return Ok(pending);
+        }
+        remove(&folder)?;
+        let io = |source| IdentityError::Folder {
+            path: folder.clone(),
+            source,
+        };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(io)?;
+        let facts = Facts {
+            tenant: begin.site.tenant.to_string(),
+            site: begin.site.site.to_string(),
+            urls: begin.urls.clone(),
+            coordinator: begin.coordinator.clone(),
+            authority: begin.authority.clone(),
+            ticket: begin.ticket.clone(),
+            has_ca: !begin.ca.is_empty(),
+        };
+        let identity = Self {
+            folder,
+            site: begin.site.clone(),
+            facts,
+        };
+        let seed = |seed: Result<String, _>| seed.map(Secret::new).map_err(IdentityError::key);
+        identity.write(USER_SEED, &seed(KeyPair::new_user().seed())?)?;
+        identity.write(CURVE_SEED, &seed(XKey::new().seed())?)?;
+        identity.write(BOOT_CREDENTIALS, &begin.boot)?;
+        identity.write(CA, &Secret::new(begin.ca))?;
+        let text = serde_json::to_string_pretty(&identity.facts)
+            .map_err(|error| IdentityError::Damaged(error.to_string()))?;
+        // Last, so that what can be read is complete.
+        identity.write(FACTS, &Secret::new(text))?;
+        Ok(identity)
+    }
+
+    /// Puts a finished join in place of what was there.
+    pub(super) fn finish(mut self, data_dir: &Path) -> Result<Self, IdentityError> {
+        let (place, old) = (data_dir.join(FOLDER), data_dir.join(REPLACED));
+        let moved = |from: &Path, to: &Path| {
+            fs::rename(from, to).map_err(|source| IdentityError::Folder {
+                path: to.to_owned(),
+                source,
+            })
+        };
+        remove(&old)?;
+        if place.exists() {
+            moved(&place, &old)?;
+        }
+        moved(&self.folder, &place)?;
+        remove(&old)?;
+        self.folder = place;
+        Ok(self)
+    }
+
+    /// The site that it speaks for.
+    #[must_use]
+    pub const fn site(&self) -> &SiteId {
+        &self.site
+    }
+
+    /// The public user key: what the servers and the coordinator know it by.
+    ///
+    /// # Errors
+    ///
+    /// `config.*`, `trust.invalid`.
+    pub fn user_key(&self) -> Result<String, IdentityError> {
+        Ok(self.user()?.public_key())
+    }
+
+    /// How to connect, where the configuration names no servers of its own.
+    #[must_use]
+    pub fn settings(&self) -> NatsSettings {
+        NatsSettings {
+            urls: self.facts.urls.clone(),
+            credentials_file: Some(self.folder.join(CREDENTIALS)),
+            ca_file: self.ca_file(),
+            ..NatsSettings::default()
+        }
+    }
+
+    /// How to connect as a newcomer.
+    pub(super) fn boot_options(&self, urls: &[String]) -> ConnectOptions {
+        ConnectOptions {
+            urls: urls.to_vec(),
+            name: format!("tvt-agent {} enrolment", self.site),
+            credentials_file: Some(self.folder.join(BOOT_CREDENTIALS)),
+            ca_file: self.ca_file(),
+            refuse_open_server: true,
+            ..ConnectOptions::default()
+        }
+    }
+
+    pub(super) fn urls(&self) -> &[String] {
+        &self.facts.urls
+    }
+
+    /// The public key to which enrolment is sealed.
+    pub(super) fn coordinator(&self) -> &str {
+        &self.facts.coordinator
+    }
+
+    pub(super) fn user(&self) -> Result<KeyPair, IdentityError> {
+        let seed = self.secret(USER_SEED)?;
+        KeyPair::from_seed(seed.expose().trim()).map_err(IdentityError::key)
+    }
+
+    pub(super) fn curve(&self) -> Result<XKey, IdentityError> {
+        let seed = self.secret(CURVE_SEED)?;
+        XKey::from_seed(seed.expose().trim()).map_err(IdentityError::key)
+    }
+
+    /// The token that it has; `None` before the first.
+    pub(super) fn token(&self) -> Option<String> {
+        let text = self.secret(CREDENTIALS).ok()?;
+        let mut lines = text.expose().lines().map(str::trim);
+        lines.find(|line| line.contains("BEGIN NATS USER JWT"))?;
+        lines.find(|line| !line.is_empty()).map(str::to_owned)
+    }
+
+    /// Stores a token; the next connection uses it.
+    pub(super) fn store_token(&self, token: &str) -> Result<(), IdentityError> {
+        let text = credentials(token, &self.user()?)?;
+        self.write(CREDENTIALS, &text)
+    }
+
+    fn ca_file(&self) -> Option<PathBuf> {
+        self.facts.has_ca.then(|| self.folder.join(CA))
+    }
+
+    fn read_in(folder: PathBuf) -> Result<Option<Self>, IdentityError> {
+        let text = match closed_file::read(&folder.join(FACTS), None, FILE_MAX) {
+            Ok(text) => text,
+            Err(ClosedFileError::Unreadable { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let damaged = |error: &dyn std::fmt::Display| IdentityError::Damaged(error.to_string());
+        let facts: Facts = serde_json::from_str(text.expose()).map_err(|error| damaged(&error))?;
+        let site = format!("{}/{}", facts.tenant, facts.site)
+            .parse()
+            .map_err(|error| damaged(&error))?;
+        Ok(Some(Self {
+            folder,
+            site,
+            facts,
+        }))
+    }
+
+    fn secret(&self, name: &str) -> Result<Secret, IdentityError> {
+        Ok(closed_file::read(&self.folder.join(name), None, FILE_MAX)?)
+    }
+
+    /// Writes a file whole or not at all, for the owner only.
+    fn write(&self, name: &str, text: &Secret) -> Result<(), IdentityError> {
+        let path = self.folder.join(name);
+        let new = self.folder.join(format!("{name}.new"));
+        let write = || -> std::io::Result<()> {
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&new)?;
+            file.write_all(text.expose().as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&new, &path)?;
+            fs::File::open(&self.folder)?.sync_all()
+        };
+        write().map_err(|source| IdentityError::Folder { path, source })
+    }
+}
+
+fn remove(folder: &Path) -> Result<(), IdentityError> {
+    match fs::remove_dir_all(folder) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(IdentityError::Folder {
+                path: folder.to_owned(),
+                source,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn beginning(ticket: &str) -> Beginning<'static> {
+        Beginning {
+            site: "acme/depot-1".parse().unwrap(),
+            urls: vec!["tls://nats.example:4222".into()],
+            coordinator: "X".into(),
+            authority: "O".into(),
+            ticket: ticket.into(),
+            ca: "",
+            boot: Secret::new("boot"),
+        }
+    }
+
+    #[test]
+    fn a_join_that_was_cut_off_goes_on_with_the_same_keys() {
+        let data = tempfile::tempdir().unwrap();
+        let first = Identity::begin(data.path(), &beginning("one")).unwrap();
+        assert!(
+            Identity::read(data.path()).unwrap().is_none(),
+            "not joined yet"
+        );
+        let again = Identity::begin(data.path(), &beginning("one")).unwrap();
+        assert_eq!(first.user_key().unwrap(), again.user_key().unwrap());
+        let other = Identity::begin(data.path(), &beginning("two")).unwrap();
+        assert_ne!(first.facts.ticket, other.facts.ticket);
+        let key = other.user_key().unwrap();
+        other.store_token("a.b.c").unwrap();
+        other.finish(data.path()).unwrap();
+        let joined = Identity::read(data.path()).unwrap().unwrap();
+        assert_eq!(joined.user_key().unwrap(), key);
+        assert_eq!(joined.token().as_deref(), Some("a.b.c"));
+        assert_eq!(joined.settings().ca_file, None);
+    }
+
+    #[test]
+    fn nobody_else_reads_the_folder() {
+        let data = tempfile::tempdir().unwrap();
+        let identity = Identity::begin(data.path(), &beginning("one")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&identity.folder), 0o700);
+        for entry in fs::read_dir(&identity.folder).unwrap() {
+            assert_eq!(mode(&entry.unwrap().path()), 0o600);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Takes what the fleet's authority says.
+
+use tvtfleet_bus::trust::SignedDocument;
+use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::api::ApiError;
+use tvtfleet_proto::wire::v1;
+
+use crate::core::Core;
+use crate::store::belief;
+
+use super::{read, refuse, store_error};
+
+/// Believes a newer roster, stores it, and names the agents that are revoked.
+pub(super) async fn take(
+    core: &Core,
+    document: SignedDocument,
+) -> Result<v1::RosterTaken, ApiError> {
+    let Some(trust) = core.trust.clone() else {
+        return Err(refuse(
+            ErrorCode::TrustRefused,
+            "this coordinator has no trust section",
+            "use the coordinator.toml that `tvtctl admin init` wrote",
+        ));
+    };
+    let text = serde_json::to_string(&document)
+        .map_err(|error| refuse(ErrorCode::Internal, error.to_string(), ""))?;
+    let adopted = trust.adopt(&document).map_err(|error| {
+        tracing::warn!(error.type = error.code().as_str(), %error, "a roster is not believed");
+        refuse(
+            error.code(),
+            error.to_string(),
+            "use the folder of this fleet",
+        )
+    })?;
+    let revision = adopted.revision;
+    if adopted.is_new {
+        core.store
+            .write("store the roster", move |db| {
+                belief::save_roster(db, revision, &text)
+            })
+            .await
+            .map_err(store_error)?;
+        tracing::info!(revision, "the authority's roster has changed");
+    }
+    let mut revoked = Vec::new();
+    for site in trust.revoked_sites() {
+        let agents = read(core, "find agents", move |db| belief::agents(db, &site)).await?;
+        let agents = agents.into_iter().filter(|agent| trust.is_revoked(agent));
+        revoked.extend(agents.map(|agent| v1::RevokedAgent {
+            tenant: agent.site.tenant.to_string(),
+            site: agent.site.site.to_string(),
+            user_key: agent.user_key,
+        }));
+    }
+    Ok(v1::RosterTaken { revision, revoked })
+}

@@ -1,0 +1,129 @@
+//! Whom the fleet believes: the authority's words, used tickets, and the keys of agents.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use tvtfleet_proto::model::id::{ImportId, JobId, SiteId};
+use tvtfleet_proto::model::time::UtcMillis;
+
+use super::columns::{moment, signed};
+use super::error::DbError;
+use super::sites;
+
+/// The longest text that an agent may say of itself, in characters.
+const FACT_MAX: usize = 200;
+
+/// An agent that enrolled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AgentKey {
+    /// The site that it enrolled for.
+    pub(crate) site: SiteId,
+    /// Its user key.
+    pub(crate) user_key: String,
+    /// Its sealing key.
+    pub(crate) curve_key: String,
+    /// The name of its box.
+    pub(crate) hostname: String,
+    /// When it enrolled.
+    pub(crate) enrolled_at: UtcMillis,
+}
+
+/// Reads the newest words of the authority.
+pub(crate) fn roster(db: &Connection) -> Result<Option<String>, DbError> {
+    let mut query = db.prepare("SELECT document FROM roster WHERE id = 1")?;
+    Ok(query.query_row([], |row| row.get(0)).optional()?)
+}
+
+/// Stores words of the authority.
+pub(crate) fn save_roster(db: &Connection, revision: u64, document: &str) -> Result<(), DbError> {
+    db.execute(
+        "INSERT INTO roster (id, revision, document) VALUES (1, ?1, ?2)
+         ON CONFLICT (id) DO UPDATE SET revision = ?1, document = ?2 WHERE revision < ?1",
+        params![signed(revision), document],
+    )?;
+    Ok(())
+}
+
+/// Lets an agent in with a ticket; `false` where the ticket was used already. The same agent may use
+/// it again, because an answer can be lost.
+pub(crate) fn enrol(db: &Connection, ticket: &str, agent: &AgentKey) -> Result<bool, DbError> {
+    let used: Option<String> = db
+        .prepare("SELECT user_key FROM tickets WHERE id = ?1")?
+        .query_row([ticket], |row| row.get(0))
+        .optional()?;
+    if let Some(user_key) = used {
+        return Ok(user_key == agent.user_key);
+    }
+    sites::ensure(db, &agent.site, agent.enrolled_at)?;
+    let (tenant, site) = (agent.site.tenant.as_str(), agent.site.site.as_str());
+    let at = agent.enrolled_at.millis();
+    db.execute(
+        "INSERT INTO tickets (id, tenant, site, used_at, user_key) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![ticket, tenant, site, at, agent.user_key],
+    )?;
+    let hostname: String = agent.hostname.chars().take(FACT_MAX).collect();
+    let added = db.execute(
+        "INSERT OR IGNORE INTO agent_keys
+             (user_key, tenant, site, curve_key, hostname, enrolled_at, renewed_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+        params![agent.user_key, tenant, site, agent.curve_key, hostname, at],
+    )?;
+    // A key that is somebody's already is nobody else's.
+    Ok(added == 1)
+}
+
+/// The agent that counts for a site: the one that enrolled last.
+pub(crate) fn agent(db: &Connection, site: &SiteId) -> Result<Option<AgentKey>, DbError> {
+    Ok(agents(db, site)?.into_iter().next_back())
+}
+
+/// Every agent that enrolled for a site, in order.
+pub(crate) fn agents(db: &Connection, site: &SiteId) -> Result<Vec<AgentKey>, DbError> {
+    let mut query = db.prepare_cached(
+        "SELECT user_key, curve_key, hostname, enrolled_at FROM agent_keys
+         WHERE tenant = ?1 AND site = ?2 ORDER BY enrolled_at, user_key",
+    )?;
+    let rows = query.query_map(params![site.tenant.as_str(), site.site.as_str()], |row| {
+        Ok(AgentKey {
+            site: site.clone(),
+            user_key: row.get(0)?,
+            curve_key: row.get(1)?,
+            hostname: row.get(2)?,
+            enrolled_at: moment(row, "enrolled_at")?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Notes that an agent got a new token.
+pub(crate) fn renewed(db: &Connection, user_key: &str, now: UtcMillis) -> Result<(), DbError> {
+    db.execute(
+        "UPDATE agent_keys SET renewed_at = ?2 WHERE user_key = ?1",
+        params![user_key, now.millis()],
+    )?;
+    Ok(())
+}
+
+/// The tenants that a job is about.
+pub(crate) fn tenants_of_job(db: &Connection, job: JobId) -> Result<BTreeSet<String>, DbError> {
+    let mut query = db.prepare_cached(
+        "SELECT DISTINCT s.tenant FROM jobs j JOIN job_sites t ON t.job = j.id
+         JOIN sites s ON s.id = t.site WHERE j.uuid = ?1",
+    )?;
+    let rows = query.query_map([job.uuid().as_bytes()], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The tenants of the devices that an import named.
+pub(crate) fn tenants_of_import(
+    db: &Connection,
+    import: ImportId,
+) -> Result<BTreeSet<String>, DbError> {
+    let mut query = db.prepare_cached(
+        "SELECT DISTINCT s.tenant FROM imports i JOIN devices d ON d.id = i.device
+         JOIN sites s ON s.id = d.site WHERE i.import = ?1",
+    )?;
+    let rows = query.query_map([import.uuid().as_bytes()], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

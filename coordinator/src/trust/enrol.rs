@@ -1,0 +1,187 @@
+//! Lets agents in: newcomers with a ticket, and agents that are known and ask for a new token.
+//!
+//! Both kinds of request come in a box that only the coordinator can open, and are answered in one that
+//! only the agent can open. Whoever is refused learns nothing about why, and waits.
+
+use std::time::Duration;
+
+use prost::Message as _;
+
+use tvtfleet_bus::rpc::{Call, Reply};
+use tvtfleet_bus::trust::{
+    SealedBox, SignedDocument, Ticket, TrustError, check_attest, check_join, open, seal,
+};
+use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::api::ApiError;
+use tvtfleet_proto::model::id::SiteId;
+use tvtfleet_proto::model::time::UtcMillis;
+use tvtfleet_proto::wire::v1;
+use tvtfleet_proto::wire::v1::enrol_request::Kind;
+
+use crate::core::Core;
+use crate::serve::store_error;
+use crate::store::belief::{self, AgentKey};
+
+use super::Trust;
+
+/// The largest request inside its box, in bytes.
+const REQUEST_MAX: usize = 8 * 1024;
+/// How long whoever is refused waits for the answer.
+const REFUSAL_DELAY: Duration = Duration::from_secs(1);
+const WHAT: &str = "the request";
+
+/// Why somebody is not let in: for the log, not for the asker.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("the coordinator has no trust section")]
+    NoTrust,
+    #[error("the request cannot be read")]
+    Unreadable,
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error("the ticket has expired")]
+    Expired,
+    #[error("the ticket was used by another agent")]
+    Used,
+    #[error("the tenant is not known")]
+    Tenant,
+    #[error("another agent, or none, is enrolled for the site")]
+    Stranger,
+    #[error("the agent was revoked")]
+    Revoked,
+    #[error("the box was sealed by somebody else")]
+    Sender,
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+}
+
+/// Answers a request for enrolment or for a new token. `site` is the site of the subject, where it has
+/// one.
+pub(crate) async fn answer(
+    core: Core,
+    call: Call,
+    site: Option<SiteId>,
+) -> Result<Reply, ApiError> {
+    match admit(&core, &call, site.as_ref()).await {
+        Ok(reply) => Ok(reply),
+        Err(Refusal::Store(error)) => Err(store_error(error)),
+        Err(refusal) => {
+            tracing::warn!(
+                error.type = ErrorCode::TrustRefused.as_str(), subject = call.subject,
+                reason = %refusal, "nobody is let in"
+            );
+            tokio::time::sleep(REFUSAL_DELAY).await;
+            Err(ApiError {
+                code: ErrorCode::TrustRefused,
+                message: "the coordinator does not let this agent in".to_owned(),
+                hint: "ask for a new join string; the coordinator's log says why".to_owned(),
+            })
+        }
+    }
+}
+
+async fn admit(core: &Core, call: &Call, site: Option<&SiteId>) -> Result<Reply, Refusal> {
+    let trust = core.trust.as_deref().ok_or(Refusal::NoTrust)?;
+    let sealed = call.open::<v1::Sealed>().map_err(|_| Refusal::Unreadable)?;
+    let sealed = SealedBox::from(sealed);
+    let request = open(WHAT, &sealed, trust.key())?;
+    if request.len() > REQUEST_MAX {
+        return Err(Refusal::Unreadable);
+    }
+    let request = v1::EnrolRequest::decode(request.as_slice()).map_err(|_| Refusal::Unreadable)?;
+    let now = core.clock.now();
+    let agent = match request.kind.ok_or(Refusal::Unreadable)? {
+        Kind::Join(join) if site.is_none() => enrol(core, trust, join, now).await?,
+        Kind::Join(_) => return Err(Refusal::Unreadable),
+        Kind::Attest(attest) => {
+            let agent = recognise(core, trust, attest).await?;
+            if site.is_some_and(|site| *site != agent.site) {
+                return Err(Refusal::Stranger);
+            }
+            agent
+        }
+    };
+    if sealed.sender != agent.curve_key {
+        return Err(Refusal::Sender);
+    }
+    let expires_at = now.after(trust.token_life());
+    let token = trust
+        .agent_token(&agent.site, &agent.user_key, now, expires_at)
+        .ok_or(Refusal::Tenant)??;
+    let user_key = agent.user_key.clone();
+    core.store
+        .write("note a new token", move |db| {
+            belief::renewed(db, &user_key, now)
+        })
+        .await?;
+    let reply = v1::EnrolReply {
+        token,
+        server_time_ms: now.millis(),
+    };
+    let sealed = seal(&reply.encode_to_vec(), trust.key(), &agent.curve_key)?;
+    tracing::info!(tvt.site.id = %agent.site, agent = agent.user_key, "agent has a new token");
+    Ok(Reply::of(&v1::Sealed::from(sealed)))
+}
+
+/// A newcomer with a ticket.
+async fn enrol(
+    core: &Core,
+    trust: &Trust,
+    join: v1::Join,
+    now: UtcMillis,
+) -> Result<AgentKey, Refusal> {
+    let document = SignedDocument::from(join.ticket.ok_or(Refusal::Unreadable)?);
+    let ticket: Ticket = document.verify(trust.authority())?;
+    if now > ticket.expires_at() {
+        return Err(Refusal::Expired);
+    }
+    let site = ticket.site()?;
+    if !trust.knows(&site.tenant) {
+        return Err(Refusal::Tenant);
+    }
+    check_join(&join.user_key, &document, &join.curve_key, &join.signature)?;
+    let agent = AgentKey {
+        site: site.clone(),
+        user_key: join.user_key,
+        curve_key: join.curve_key,
+        hostname: join.hostname,
+        enrolled_at: now,
+    };
+    if trust.is_revoked(&agent) {
+        return Err(Refusal::Revoked);
+    }
+    let stored = agent.clone();
+    let enrolled = core
+        .store
+        .write("enrol an agent", move |db| {
+            belief::enrol(db, &ticket.id, &stored)
+        })
+        .await?;
+    if !enrolled {
+        return Err(Refusal::Used);
+    }
+    core.presence().add(&site);
+    tracing::info!(tvt.site.id = %site, agent = agent.user_key, hostname = agent.hostname, "agent enrolled");
+    Ok(agent)
+}
+
+/// An agent that is known.
+async fn recognise(core: &Core, trust: &Trust, attest: v1::Attest) -> Result<AgentKey, Refusal> {
+    let site: SiteId = format!("{}/{}", attest.tenant, attest.site)
+        .parse()
+        .map_err(|_| Refusal::Unreadable)?;
+    let asked_at = UtcMillis::new(attest.asked_at_ms);
+    check_attest(&attest.user_key, &site, asked_at, &attest.signature)?;
+    // An old request may be sent again by anybody who saw it: the answer is of use to its agent only.
+    let known = core
+        .store
+        .read("find an agent", move |db| belief::agent(db, &site))
+        .await?;
+    let agent = known
+        .filter(|agent| agent.user_key == attest.user_key)
+        .ok_or(Refusal::Stranger)?;
+    if trust.is_revoked(&agent) {
+        return Err(Refusal::Revoked);
+    }
+    Ok(agent)
+}
