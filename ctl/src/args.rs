@@ -3,8 +3,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    agents, changes, completions, decode, device, diff, inventory, jobs, local, man, scan, sites,
-    sql, status,
+    admin, agents, changes, completions, decode, device, diff, inventory, jobs, local, man, scan,
+    sites, sql, status,
 };
 use crate::env;
 use crate::exit::Outcome;
@@ -52,6 +52,9 @@ pub(crate) enum Command {
     Decode(decode::Args),
     /// Show whether the server and the coordinator answer
     Status(status::Args),
+    /// Set up and govern a fleet: accounts, tenants, operators, joining
+    #[command(subcommand)]
+    Admin(admin::Command),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Write the manual pages into a folder
@@ -74,6 +77,7 @@ impl Command {
             Self::Device(_) => "device",
             Self::Decode(_) => "decode",
             Self::Status(_) => "status",
+            Self::Admin(_) => "admin",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }
@@ -94,6 +98,7 @@ impl Command {
             Self::Device(command) => command.run(io).await,
             Self::Decode(args) => args.run(io),
             Self::Status(args) => args.run(io).await,
+            Self::Admin(command) => command.run(io).await,
             Self::Completions(args) => args.run(io),
             Self::Man(args) => args.run(io),
         }

@@ -77,6 +77,12 @@ pub const CTL_CONFIG: Variable = Variable {
     help: "Configuration file instead of ~/.config/tvtfleet/tvtctl.toml",
     dotenv: false,
 };
+/// The folder of a fleet's keys.
+pub const FLEET_DIR: Variable = Variable {
+    name: "TVT_FLEET_DIR",
+    help: "Folder of the fleet's keys, for tvtctl admin",
+    dotenv: false,
+};
 /// Where configuration lives.
 pub const XDG_CONFIG_HOME: Variable = Variable {
     name: "XDG_CONFIG_HOME",
@@ -119,6 +125,7 @@ pub const ALL: &[Variable] = &[
     NATS_CREDS,
     NATS_CA,
     CTL_CONFIG,
+    FLEET_DIR,
     XDG_CONFIG_HOME,
     HOME,
     NO_COLOR,

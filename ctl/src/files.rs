@@ -1,7 +1,7 @@
 //! Reading input files within bounds, and writing output files whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read};
+use std::io::{self, BufWriter, Read, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -155,6 +155,26 @@ where
         .map_err(|error| output_error(format!("cannot write {}", path.display()), &error))
 }
 
+/// Writes a file with a mode, whole or not at all.
+///
+/// # Errors
+///
+/// `output.unwritable` or `storage.full`.
+pub(crate) fn write_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CliError> {
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .prefix(".tvtctl-")
+            .tempfile_in(folder_of(path))?;
+        file.write_all(bytes)?;
+        file.as_file()
+            .set_permissions(fs::Permissions::from_mode(mode))?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|error| output_error(format!("cannot write {}", path.display()), &error))
+}
+
 /// Makes a file and takes it away again.
 fn temporary_in(folder: &Path) -> io::Result<()> {
     tempfile::Builder::new()
@@ -173,7 +193,6 @@ fn folder_of(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write as _;
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_says_why() {

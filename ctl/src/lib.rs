@@ -29,6 +29,7 @@ mod mapping;
 mod moment;
 mod output;
 mod progress;
+mod realm;
 mod report;
 mod server;
 mod state;

@@ -23,6 +23,7 @@ mod nothing_lost;
 mod pytvt_peer;
 mod telemetry;
 mod trouble;
+mod trust;
 mod tshark;
 mod vectors;
 mod workbooks;

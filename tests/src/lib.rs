@@ -15,6 +15,7 @@ pub mod collector;
 pub mod exchange;
 pub mod fleet;
 pub mod fuzz;
+pub mod governed;
 pub mod identity;
 pub mod nats;
 pub mod pcap;

@@ -1,5 +1,6 @@
 //! The commands: one file each, with its arguments and what it does.
 
+pub(crate) mod admin;
 pub(crate) mod agents;
 pub(crate) mod changes;
 pub(crate) mod completions;

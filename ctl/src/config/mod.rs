@@ -6,7 +6,7 @@ mod dotenv;
 mod fleet;
 mod local;
 mod setting;
-mod value;
+pub(crate) mod value;
 
 pub(crate) use fleet::{ServerArgs, ServerSettings};
 pub(crate) use local::{LocalArgs, LocalSettings};
