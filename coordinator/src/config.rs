@@ -31,6 +31,8 @@ pub const INSECURE_DEV_VARIABLE: &str = "TVT_COORDINATOR_INSECURE_DEV";
 
 /// The file with user and password for the NATS server.
 pub const NATS_LOGIN_VARIABLE: &str = "TVT_COORDINATOR_NATS_LOGIN";
+/// The key to which enrolment is sealed.
+pub const KEY_FILE_VARIABLE: &str = "TVT_COORDINATOR_KEY_FILE";
 /// The variables of the `[nats]` section.
 const NATS_VARIABLES: NatsVariables = NatsVariables {
     urls: NATS_URL_VARIABLE,
@@ -304,9 +306,12 @@ impl File {
         Ok(CoordinatorConfig {
             data_dir: path(DATA_DIR_VARIABLE, self.data_dir)
                 .ok_or_else(|| ConfigError::invalid("data_dir", "not set"))?,
-            nats: nats.settle(&NATS_VARIABLES, variable)?,
+            nats: nats.settle(&NATS_VARIABLES, &variable)?,
             streams,
-            trust: self.trust,
+            trust: self.trust.map(|trust| TrustSettings {
+                key_file: path(KEY_FILE_VARIABLE, None).unwrap_or(trust.key_file),
+                ..trust
+            }),
             timing: Timing {
                 offline_after: millis(self.timing.offline_after_ms, default.offline_after),
                 cancel_grace: millis(self.timing.cancel_grace_ms, default.cancel_grace),
@@ -369,6 +374,18 @@ mod tests {
             assert!(error.to_string().contains(expected), "{text}: {error}");
             assert_eq!(error.code(), ErrorCode::ConfigInvalid);
         }
+        let trust =
+            "[trust]\nauthority = 'O'\nroster_file = '/r'\nkey_file = '/k'\ntoken_life_ms = 1";
+        let text = format!("data_dir = 'x'\n[nats]\ninsecure_dev = true\n{trust}");
+        let error = read(&text, &[]).unwrap_err();
+        assert!(error.to_string().contains("token_life_ms"), "{error}");
+        let config = read(
+            &text.replace("= 1", "= 5000"),
+            &[(KEY_FILE_VARIABLE, "/run/k")],
+        );
+        let trust = config.unwrap().trust.unwrap();
+        assert_eq!(trust.key_file, Path::new("/run/k"));
+        assert_eq!(trust.token_life(), Duration::from_secs(5));
         let error = CoordinatorConfig::read(Path::new("/nonexistent"), |_| None).unwrap_err();
         assert_eq!(error.code(), ErrorCode::ConfigUnreadable);
     }

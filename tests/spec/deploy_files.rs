@@ -10,6 +10,7 @@ use serde_json::Value;
 use tvt_agent::AgentConfig;
 use tvt_coordinator::config::CoordinatorConfig;
 use tvtfleet_tests::nats::locate;
+use tvtfleet_tests::program::workspace_binary;
 
 /// What every unit must shut, so that a program that is taken over reaches as little as possible.
 const SHUT: &[(&str, &str)] = &[
@@ -30,6 +31,9 @@ const SHUT: &[(&str, &str)] = &[
 
 /// Directives that systemd 252 of Debian 12 passes over.
 const NEWER_DIRECTIVES: &[&str] = &["RestartSteps", "RestartMaxDelaySec"];
+
+/// Where a server tells of itself.
+const MONITOR: &str = "127.0.0.1:8222";
 
 fn deploy(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -70,13 +74,10 @@ fn units_agree_with_the_example_configurations() {
     // Each secret that the example names comes in by systemd, and a variable says where it stands then.
     let handed = agent.all("LoadCredential");
     let variables = agent.all("Environment");
-    for (file, variable) in [
-        (
-            "/etc/tvtfleet/credentials.toml",
-            "TVT_AGENT_CREDENTIALS_FILE",
-        ),
-        ("/etc/tvtfleet/agent.creds", "TVT_AGENT_NATS_CREDENTIALS"),
-    ] {
+    for (file, variable) in [(
+        "/etc/tvtfleet/credentials.toml",
+        "TVT_AGENT_CREDENTIALS_FILE",
+    )] {
         assert!(config.contains(&format!("credentials_file = \"{file}\"")));
         assert!(config.contains(variable), "{variable}");
         let name = handed
@@ -90,7 +91,11 @@ fn units_agree_with_the_example_configurations() {
     let coordinator = Unit::read("systemd/tvt-coordinator.service");
     assert_eq!(
         coordinator.all("LoadCredential"),
-        ["config:/etc/tvtfleet/coordinator.toml"]
+        [
+            "config:/etc/tvtfleet/coordinator.toml",
+            "coordinator.creds:/etc/tvtfleet/coordinator.creds",
+            "coordinator.xseed:/etc/tvtfleet/coordinator.xseed",
+        ]
     );
     assert_eq!(
         coordinator.one("ExecStart"),
@@ -149,33 +154,29 @@ fn systemd_accepts_the_units() {
     }
 }
 
+/// The whole of what a cluster may have: routes, WebSockets, figures.
 #[test]
-fn nats_accepts_its_configuration() {
+fn nats_accepts_what_admin_init_writes() {
     let folder = tempfile::tempdir().unwrap();
-    let names = vec!["nats.example.com".to_owned()];
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
-    let at = |name: &str| folder.path().join(name);
-    fs::write(at("server.pem"), made.cert.pem()).unwrap();
-    fs::write(at("server.key"), made.signing_key.serialize_pem()).unwrap();
-    fs::write(at("users.conf"), read("nats/users.conf")).unwrap();
-    let here = |text: &str, path: &str| {
-        assert!(text.contains(path), "{path}");
-        let replacement = folder.path().join(path.trim_start_matches('/'));
-        text.replace(path, replacement.to_str().unwrap())
-    };
-    let text = read("nats/tvtfleet.conf");
-    let text = here(&text, "/var/lib/nats/js");
-    let text = text.replace("/etc/nats", folder.path().to_str().unwrap());
-    fs::write(at("tvtfleet.conf"), text).unwrap();
-
-    let check = Command::new(locate(None).expect("a nats-server"))
-        .arg("-c")
-        .arg(at("tvtfleet.conf"))
-        .arg("-t")
+    let init = Command::new(workspace_binary("tvtctl"))
+        .args(["admin", "init", "fleet", "--store", "store", "--websocket-port", "443"])
+        .args(["--server", "a=a.example", "--server", "b=b.example", "--server", "c=[::1]:1/2"])
+        .current_dir(folder.path())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&check.stderr);
-    assert!(check.status.success(), "{said}");
+    assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
+    for name in ["a", "b", "c"] {
+        let conf = folder.path().join(format!("fleet/nats/{name}/nats-server.conf"));
+        assert!(fs::read_to_string(&conf).unwrap().contains(&format!("http: \"{MONITOR}\"")));
+        let check = Command::new(locate(None).expect("a nats-server"))
+            .arg("-c")
+            .arg(conf)
+            .arg("-t")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&check.stderr);
+        assert!(check.status.success(), "{said}");
+    }
 }
 
 #[test]
@@ -187,9 +188,9 @@ fn containers_agree_with_the_other_files() {
         for mount in service["volumes"].as_array().unwrap() {
             let mount = mount.as_str().unwrap();
             let source = mount.split(':').next().unwrap();
-            let stands = match source.strip_prefix("./tls/") {
-                // Certificates are the operator's.
-                Some(own) => ["ca.pem", "server.pem", "server.key"].contains(&own),
+            let stands = match source.strip_prefix("./fleet/") {
+                // What `tvtctl admin init` writes.
+                Some(own) => ["nats/nats", "coordinator"].contains(&own),
                 None if source.starts_with('.') => deploy("compose").join(source).is_file(),
                 None => volumes.contains_key(source),
             };
@@ -204,32 +205,21 @@ fn containers_agree_with_the_other_files() {
     let default = xtask::nats_server::Version::DEFAULT.to_string();
     let image = nats["image"].as_str().unwrap();
     assert_eq!(image, format!("nats:{default}-alpine"));
-    let conf = read("nats/tvtfleet.conf");
     let asked = nats["healthcheck"]["test"].as_array().unwrap();
     let asked = asked.last().and_then(Value::as_str).unwrap();
-    let monitor = asked
-        .strip_prefix("http://")
-        .and_then(|rest| rest.strip_suffix("/healthz"));
-    assert!(
-        conf.contains(&format!("http: \"{}\"", monitor.unwrap())),
-        "{asked}"
-    );
+    assert_eq!(asked, format!("http://{MONITOR}/healthz"));
     let mounted = |service: &Value, target: &str| {
         let mounts = service["volumes"].as_array().unwrap().iter();
         mounts
             .filter_map(Value::as_str)
             .any(|mount| mount.split(':').nth(1) == Some(target))
     };
-    for file in [
-        "/etc/nats/tvtfleet.conf",
-        "/etc/nats/users.conf",
-        "/var/lib/nats",
-    ] {
+    for file in ["/etc/nats", "/var/lib/nats"] {
         assert!(mounted(nats, file), "{file}");
     }
     let coordinator = &services["coordinator"];
     assert!(mounted(coordinator, "/var/lib/tvt-coordinator"));
-    assert!(mounted(coordinator, "/etc/tvtfleet/coordinator.toml"));
+    assert!(mounted(coordinator, "/etc/tvtfleet"));
 
     let image = read("compose/Dockerfile");
     let toolchain: toml::Table =

@@ -100,7 +100,7 @@ pub(crate) async fn tell(out: &Path, keep: bool) -> Result<()> {
 
 async fn stay(system: &System) -> Result<()> {
     println!("\nEverything keeps running until Ctrl-C. In another terminal:");
-    println!("  export TVT_NATS_URL={}", system.url);
+    println!("  export TVT_CTL_CONFIG={}", system.operator.display());
     println!(
         "  export PATH={}:$PATH",
         workspace::target().join("release").display()

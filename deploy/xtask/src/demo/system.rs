@@ -51,10 +51,60 @@ pub(crate) struct System {
     nats: Background,
     coordinator: Background,
     agents: Vec<Background>,
-    /// Where the NATS server listens.
-    pub(crate) url: String,
     tvtctl: PathBuf,
+    /// The configuration of the operator who runs the demo.
+    pub(crate) operator: PathBuf,
     home: PathBuf,
+}
+
+/// The folder that `tvtctl admin init` made.
+struct Fleet(PathBuf);
+
+impl Fleet {
+    async fn make(tvtctl: &Path, work: &Path, port: u16) -> Result<Self> {
+        let fleet = Self(work.join("fleet"));
+        let mut command = Command::new(tvtctl);
+        command.args(["admin", "init"]).arg(&fleet.0);
+        command.args(["--server", &format!("demo=127.0.0.1:{port}")]);
+        command.args(["--listen", "127.0.0.1", "--monitor-port", "0", "--store"]);
+        command.arg(work.join("nats"));
+        command
+            .arg("--coordinator-data")
+            .arg(work.join("coordinator"));
+        said(&mut command).await?;
+        let mut tenants: Vec<_> = SITES.iter().map(|site| site.tenant).collect();
+        tenants.dedup();
+        for tenant in tenants {
+            let words = ["tenant", "add", tenant, "--offline"];
+            said(&mut fleet.admin(tvtctl, &words)).await?;
+        }
+        Ok(fleet)
+    }
+
+    async fn join_string(&self, tvtctl: &Path, site: &Site) -> Result<String> {
+        let name = format!("{}/{}", site.tenant, site.name);
+        let printed = said(&mut self.admin(tvtctl, &["site", "add", &name])).await?;
+        Ok(printed.trim().to_owned())
+    }
+
+    fn admin(&self, tvtctl: &Path, words: &[&str]) -> Command {
+        let mut command = Command::new(tvtctl);
+        command.arg("admin").args(words).arg("--dir").arg(&self.0);
+        command
+    }
+}
+
+/// Runs a command to its end and returns what it printed.
+async fn said(command: &mut Command) -> Result<String> {
+    let output = command
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("cannot run a program of the workspace")?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 impl System {
@@ -72,22 +122,19 @@ impl System {
                 .with_context(|| format!("cannot make {}", folder.display()))?;
         }
         let port = free_port()?;
-        let url = format!("nats://127.0.0.1:{port}");
+        let tvtctl = binaries.join("tvtctl");
+        let fleet = Fleet::make(&tvtctl, work, port).await?;
         let mut command = Command::new(nats_server);
         command
-            .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
-            .arg(work.join("nats"));
+            .arg("-c")
+            .arg(fleet.0.join("nats/demo/nats-server.conf"));
         let mut nats = Background::start("nats-server", &mut command, &logs)?;
         until_listening(port, &mut nats).await?;
 
-        let config = work.join("coordinator.toml");
-        let text = format!(
-            "data_dir = {:?}\n\n[nats]\nurls = [{url:?}]\ninsecure_dev = true\n",
-            work.join("coordinator"),
-        );
-        fs::write(&config, text)?;
         let mut command = Command::new(binaries.join("tvt-coordinator"));
-        command.arg("run").arg("--config").arg(&config);
+        command
+            .args(["run", "--config"])
+            .arg(fleet.0.join("coordinator/coordinator.toml"));
         let coordinator = Background::start("tvt-coordinator", &mut command, &logs)?;
 
         let credentials = work.join("credentials.toml");
@@ -100,37 +147,38 @@ impl System {
             nats,
             coordinator,
             agents: Vec::new(),
-            url,
-            tvtctl: binaries.join("tvtctl"),
+            operator: fleet.0.join("operators/admin/tvtctl.toml"),
+            tvtctl,
             home,
         };
         system.until_answering().await?;
         for site in &SITES {
-            system.start_agent(site, binaries, work, &credentials, &logs)?;
+            let join = fleet.join_string(&system.tvtctl, site).await?;
+            system
+                .start_agent(site, binaries, work, &credentials, &logs, &join)
+                .await?;
         }
         Ok(system)
     }
 
-    fn start_agent(
+    async fn start_agent(
         &mut self,
         site: &Site,
         binaries: &Path,
         work: &Path,
         credentials: &Path,
         logs: &Path,
+        join: &str,
     ) -> Result<()> {
         let name = format!("tvt-agent-{}-{}", site.tenant, site.name);
-        let config = work.join(format!("{name}.toml"));
-        let text = format!(
-            "tenant = {:?}\nsite = {:?}\ndata_dir = {:?}\ncredentials_file = {credentials:?}\n\n\
-             [nats]\nurls = [{:?}]\ninsecure_dev = true\n",
-            site.tenant,
-            site.name,
-            work.join(&name),
-            self.url,
-        );
+        let (config, data) = (work.join(format!("{name}.toml")), work.join(&name));
+        let text = format!("data_dir = {data:?}\ncredentials_file = {credentials:?}\n");
         fs::write(&config, text)?;
-        let mut command = Command::new(binaries.join("tvt-agent"));
+        let program = binaries.join("tvt-agent");
+        let mut command = Command::new(&program);
+        command.args(["join", join, "--data-dir"]).arg(&data);
+        said(&mut command).await?;
+        let mut command = Command::new(&program);
         command.arg("run").arg("--config").arg(&config);
         self.agents
             .push(Background::start(&name, &mut command, logs)?);
@@ -142,11 +190,13 @@ impl System {
         let mut command = Command::new(&self.tvtctl);
         command
             .args(arguments)
-            .env("TVT_NATS_URL", &self.url)
+            .env("TVT_CTL_CONFIG", &self.operator)
             .env("HOME", &self.home);
         command
             .env_remove("XDG_CONFIG_HOME")
-            .env_remove("TVT_CTL_CONFIG")
+            .env_remove("TVT_NATS_URL")
+            .env_remove("TVT_NATS_CREDS")
+            .env_remove("TVT_NATS_CA")
             .kill_on_drop(true);
         command
     }
