@@ -159,15 +159,40 @@ fn systemd_accepts_the_units() {
 fn nats_accepts_what_admin_init_writes() {
     let folder = tempfile::tempdir().unwrap();
     let init = Command::new(workspace_binary("tvtctl"))
-        .args(["admin", "init", "fleet", "--store", "store", "--websocket-port", "443"])
-        .args(["--server", "a=a.example", "--server", "b=b.example", "--server", "c=[::1]:1/2"])
+        .args([
+            "admin",
+            "init",
+            "fleet",
+            "--store",
+            "store",
+            "--websocket-port",
+            "443",
+        ])
+        .args([
+            "--server",
+            "a=a.example",
+            "--server",
+            "b=b.example",
+            "--server",
+            "c=[::1]:1/2",
+        ])
         .current_dir(folder.path())
         .output()
         .unwrap();
-    assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
+    assert!(
+        init.status.success(),
+        "{}",
+        String::from_utf8_lossy(&init.stderr)
+    );
     for name in ["a", "b", "c"] {
-        let conf = folder.path().join(format!("fleet/nats/{name}/nats-server.conf"));
-        assert!(fs::read_to_string(&conf).unwrap().contains(&format!("http: \"{MONITOR}\"")));
+        let conf = folder
+            .path()
+            .join(format!("fleet/nats/{name}/nats-server.conf"));
+        assert!(
+            fs::read_to_string(&conf)
+                .unwrap()
+                .contains(&format!("http: \"{MONITOR}\""))
+        );
         let check = Command::new(locate(None).expect("a nats-server"))
             .arg("-c")
             .arg(conf)

@@ -21,6 +21,7 @@ mod local_scan;
 mod login_budget;
 mod nothing_lost;
 mod pytvt_peer;
+mod secrets;
 mod telemetry;
 mod trouble;
 mod trust;

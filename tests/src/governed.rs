@@ -195,10 +195,23 @@ impl GovernedFleet {
     /// It does not start.
     pub fn start_agent(&mut self, agent: &str) {
         let config = self.path(&format!("{agent}.toml"));
-        fs::write(&config, format!("data_dir = {agent:?}\n")).expect("a configuration");
+        let mut text = format!("data_dir = {agent:?}\n");
+        if self.path("credentials.toml").exists() {
+            text += "credentials_file = \"credentials.toml\"\n";
+        }
+        fs::write(&config, text).expect("a configuration");
         let program = self.program("tvt-agent").args(["run", "--config"]);
         let running = program.args([config]).spawn();
         self.agents.insert(agent.to_owned(), running);
+    }
+
+    /// Every line that coordinator and agents have logged.
+    #[must_use]
+    pub fn logs(&self) -> Vec<String> {
+        let programs = self.coordinator.iter().chain(self.agents.values());
+        programs
+            .flat_map(|program| program.stderr.all().into_iter().chain(program.stdout.all()))
+            .collect()
     }
 
     /// Waits until an agent has logged a text.

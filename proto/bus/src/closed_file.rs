@@ -36,7 +36,9 @@ impl ClosedFileError {
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
-            Self::Unreadable { path, .. } | Self::Exposed(path) | Self::Invalid { path, .. } => path,
+            Self::Unreadable { path, .. } | Self::Exposed(path) | Self::Invalid { path, .. } => {
+                path
+            }
         }
     }
 
