@@ -313,7 +313,8 @@ mod tests {
             );
         }
         for (text, setting) in [
-            (LOCAL.to_owned(), "tenant"),
+            (LOCAL.to_owned(), "data_dir"),
+            (format!("data_dir = '/x'\n{LOCAL}"), "tenant"),
             (format!("{HEAD}{LOCAL}").replace("acme", "Acme"), "tenant"),
             (
                 format!("{HEAD}{LOCAL}[limits]\nparallel = 0\n"),

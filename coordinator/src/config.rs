@@ -300,18 +300,20 @@ impl File {
         let variable = |name: &str| variable(name).filter(|text| !text.trim().is_empty());
         let path = |name: &str, file: Option<PathBuf>| variable(name).map(PathBuf::from).or(file);
         let (nats, streams) = self.nats.split();
+        let trust = self.trust.map(|trust| TrustSettings {
+            key_file: path(KEY_FILE_VARIABLE, None).unwrap_or(trust.key_file),
+            ..trust
+        });
         let millis =
             |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_millis);
         let default = Timing::default();
+        let data_dir = path(DATA_DIR_VARIABLE, self.data_dir)
+            .ok_or_else(|| ConfigError::invalid("data_dir", "not set"))?;
         Ok(CoordinatorConfig {
-            data_dir: path(DATA_DIR_VARIABLE, self.data_dir)
-                .ok_or_else(|| ConfigError::invalid("data_dir", "not set"))?,
-            nats: nats.settle(&NATS_VARIABLES, &variable)?,
+            data_dir,
+            nats: nats.settle(&NATS_VARIABLES, variable)?,
             streams,
-            trust: self.trust.map(|trust| TrustSettings {
-                key_file: path(KEY_FILE_VARIABLE, None).unwrap_or(trust.key_file),
-                ..trust
-            }),
+            trust,
             timing: Timing {
                 offline_after: millis(self.timing.offline_after_ms, default.offline_after),
                 cancel_grace: millis(self.timing.cancel_grace_ms, default.cancel_grace),

@@ -74,19 +74,18 @@ fn units_agree_with_the_example_configurations() {
     // Each secret that the example names comes in by systemd, and a variable says where it stands then.
     let handed = agent.all("LoadCredential");
     let variables = agent.all("Environment");
-    for (file, variable) in [(
+    let (file, variable) = (
         "/etc/tvtfleet/credentials.toml",
         "TVT_AGENT_CREDENTIALS_FILE",
-    )] {
-        assert!(config.contains(&format!("credentials_file = \"{file}\"")));
-        assert!(config.contains(variable), "{variable}");
-        let name = handed
-            .iter()
-            .find_map(|line| line.strip_suffix(&format!(":{file}")))
-            .unwrap_or_else(|| panic!("{file} is not handed over: {handed:?}"));
-        let expected = format!("{variable}=%d/{name}");
-        assert!(variables.contains(&expected.as_str()), "{variables:?}");
-    }
+    );
+    assert!(config.contains(&format!("credentials_file = \"{file}\"")));
+    assert!(config.contains(variable), "{variable}");
+    let name = handed
+        .iter()
+        .find_map(|line| line.strip_suffix(&format!(":{file}")))
+        .unwrap_or_else(|| panic!("{file} is not handed over: {handed:?}"));
+    let expected = format!("{variable}=%d/{name}");
+    assert!(variables.contains(&expected.as_str()), "{variables:?}");
 
     let coordinator = Unit::read("systemd/tvt-coordinator.service");
     assert_eq!(

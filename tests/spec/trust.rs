@@ -31,9 +31,12 @@ impl Intruder {
             .add_root_certificates(fleet.path("fleet/keys/ca.pem"))
             .custom_inbox_prefix(format!("_INBOX.{}", key_in(&text)))
             .event_callback(move |event| {
-                told.push(match event {
-                    Event::Disconnected => "disconnected".to_owned(),
-                    other => other.to_string(),
+                let text = event.to_string();
+                let ended = matches!(event, Event::Disconnected);
+                told.push(if ended {
+                    "disconnected".to_owned()
+                } else {
+                    text
                 });
                 std::future::ready(())
             })
@@ -245,7 +248,7 @@ async fn replies_cannot_be_turned_into_messages_of_others() {
         .await
         .unwrap();
     assert!(
-        stored.sequence > targets.len() as u64,
+        stored.sequence > u64::try_from(targets.len()).unwrap(),
         "its own results are stored"
     );
     let streams = async_nats::jetstream::new(core.client.clone());
@@ -378,9 +381,10 @@ async fn tokens_are_renewed_and_had_again_after_an_absence() {
     let first = std::fs::read_to_string(&creds).unwrap();
     let token = first.lines().nth(1).unwrap().to_owned();
     let end = trust::lifetime(&token).unwrap().expires_at.unwrap();
+    let expired = u128::try_from(end.millis() + 1000).unwrap();
     eventually("the token expires", || async {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        (now.unwrap().as_millis() as i64 > end.millis() + 1000).then_some(())
+        (now.unwrap().as_millis() > expired).then_some(())
     })
     .await;
     fleet.start_agent("one");

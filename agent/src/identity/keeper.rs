@@ -36,7 +36,7 @@ impl Keeper {
     ///
     /// # Errors
     ///
-    /// As [`connect`], and what the coordinator says where it refuses.
+    /// As [`connect()`], and what the coordinator says where it refuses.
     pub(crate) async fn connect(&self, options: &ConnectOptions) -> Result<Bus, IdentityError> {
         let mut failures = 0_usize;
         loop {
