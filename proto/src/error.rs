@@ -181,6 +181,36 @@ registry! {
     /// The work on this device was stopped before it was done.
     DeviceCancelled = "device.cancelled", Cancelled, retry true;
 
+    /// The vendor's library, its helper or the bridge script is missing or cannot be used here.
+    SdkUnavailable = "sdk.unavailable", Config, retry false;
+    /// The process that runs the vendor's library or the bridge script died.
+    SdkCrashed = "sdk.crashed", Protocol, retry true;
+    /// A call of the vendor's library or the bridge script did not end in time.
+    SdkTimeout = "sdk.timeout", Timeout, retry true;
+    /// The helper or the bridge script does not keep to the agreed form.
+    SdkProtocol = "sdk.protocol", Protocol, retry false;
+    /// The records of the vendor's library are not laid out as expected.
+    SdkLayout = "sdk.layout_mismatch", Unsupported, retry false;
+    /// A call of the vendor's library failed; the device's number says more.
+    SdkFailed = "sdk.failed", Protocol, retry false;
+
+    /// The bridge cannot be reached.
+    BridgeUnreachable = "bridge.unreachable", Unreachable, retry true;
+    /// The bridge did not answer in time.
+    BridgeTimeout = "bridge.timeout", Timeout, retry true;
+    /// The bridge answered with an HTTP status of failure.
+    BridgeStatus = "bridge.http_status", Refused, retry false;
+    /// The answer of a bridge is not JSON.
+    BridgeBadJson = "bridge.bad_json", Protocol, retry false;
+    /// The answer of a bridge is not what was asked for.
+    BridgeBadShape = "bridge.bad_shape", Protocol, retry false;
+    /// The answer of a bridge is larger than allowed.
+    BridgeTooLarge = "bridge.too_large", Protocol, retry false;
+    /// The bridge's certificate cannot be trusted.
+    BridgeTls = "bridge.tls", Config, retry false;
+    /// The bridge reports that the device was asked in vain.
+    BridgeFailed = "bridge.failed", Protocol, retry false;
+
     /// The site's agent is not connected.
     SiteOffline = "site.offline", Unreachable, retry true;
     /// The site is not known to the coordinator.

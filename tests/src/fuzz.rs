@@ -6,12 +6,14 @@
 mod files;
 mod messages;
 mod protocol;
+mod sdk;
 mod seeds;
 mod session;
 
 pub use files::{inventory_file, result_file};
 pub use messages::{envelope, out_batch, want_doc};
 pub use protocol::{cameras_json, decoder, explain, tunnel_reply};
+pub use sdk::{bridge_reply, sdk_pipe};
 pub use seeds::{Seed, seeds};
 pub use session::session;
 
@@ -19,7 +21,7 @@ pub use session::session;
 pub type Body = fn(&[u8]);
 
 /// Every body under the name of its target and of its folder of seeds.
-pub const BODIES: [(&str, Body); 10] = [
+pub const BODIES: [(&str, Body); 12] = [
     ("session", session),
     ("decoder", decoder),
     ("tunnel_reply", tunnel_reply),
@@ -30,4 +32,6 @@ pub const BODIES: [(&str, Body); 10] = [
     ("out_batch", out_batch),
     ("inventory_file", inventory_file),
     ("result_file", result_file),
+    ("sdk_pipe", sdk_pipe),
+    ("bridge_reply", bridge_reply),
 ];

@@ -2,8 +2,10 @@
 //!
 //! Time is an argument, nothing here opens a socket. One folder per wire protocol.
 
+pub mod bridge;
 pub mod mhed;
 pub mod probe;
+pub mod sdkpipe;
 pub mod ssdp;
 pub mod tvt;
 pub mod wsd;

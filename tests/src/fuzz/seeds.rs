@@ -1,6 +1,10 @@
 //! Inputs to begin with, made of the reference vectors and of messages and files of this project.
 
 use serde_json::Value;
+use tvtfleet_proto::device::sdkpipe::{
+    ANSWER_MAX, Answer, CallFailure, CameraRow, ChannelRow, DeviceRecord, Hello, Library, Reason,
+    Request, VERSION, frame,
+};
 use tvtfleet_proto::device::tvt::{CommandId, Frame, tunnel_request};
 use tvtfleet_proto::envelope;
 use tvtfleet_proto::model::address::Endpoint;
@@ -21,6 +25,9 @@ const VECTORS: &str = include_str!("../../vectors/protocol.json");
 const INVENTORY: &[u8] = include_bytes!("../../vectors/examples/scan/inventory.json");
 const RESULTS: &[u8] = include_bytes!("../../vectors/examples/scan/scan.json");
 const FAILED: &[u8] = include_bytes!("../../vectors/examples/scan/failed_devices.json");
+
+/// What a bridge answered pytvt.
+const BRIDGE: &str = include_str!("../../vectors/examples/sdk-bridge/bridge-replies.json");
 
 /// A seed and the name of its target.
 pub type Seed = (&'static str, Vec<u8>);
@@ -47,6 +54,53 @@ pub fn seeds() -> Vec<Seed> {
     for file in [RESULTS, FAILED, INVENTORY] {
         seeds.push(("result_file", file.to_vec()));
     }
+    seeds.extend(of_helpers());
+    seeds.extend(of_bridges());
+    seeds
+}
+
+/// A helper's life, in pieces of seven bytes.
+fn of_helpers() -> Vec<Seed> {
+    let hello = Hello {
+        version: VERSION,
+        arch: "x86_64".into(),
+        path: "/opt/tvt/libdvrnetsdk.so".into(),
+        library: Library::Ready {
+            build: 60_222,
+            version: 0x0001_0003,
+            missing: Vec::new(),
+        },
+        companions: Vec::new(),
+    };
+    let answers = [
+        Answer::Device(DeviceRecord::default()),
+        Answer::Cameras(vec![CameraRow::default()]),
+        Answer::Channels(vec![ChannelRow::default()]),
+        Answer::Failed(CallFailure {
+            function: "NET_SDK_Login".into(),
+            reason: Reason::Number(1),
+        }),
+        Answer::Done,
+    ];
+    let mut stream = vec![7];
+    let mut add = |payload: Vec<u8>| {
+        stream.extend_from_slice(&frame(&payload, ANSWER_MAX).expect("a frame"));
+    };
+    add(hello.encode().expect("a hello"));
+    for answer in answers {
+        add(answer.encode().expect("an answer"));
+    }
+    add(Request::Cameras.encode().expect("a request").to_vec());
+    vec![("sdk_pipe", stream)]
+}
+
+fn of_bridges() -> Vec<Seed> {
+    let replies: Value = serde_json::from_str(BRIDGE).expect("replies of a bridge");
+    let bodies = replies.as_object().expect("replies by address").values();
+    let seed = |reply: &Value| ("bridge_reply", reply["body"].to_string().into_bytes());
+    let script = "noise\n___JSON_START___\n{\"success\":false}\n___JSON_END___\n";
+    let mut seeds: Vec<Seed> = bodies.map(seed).collect();
+    seeds.push(("bridge_reply", script.as_bytes().to_vec()));
     seeds
 }
 

@@ -1,0 +1,21 @@
+//! What the agent and its SDK helper say to each other over the helper's stdin and stdout.
+//!
+//! The helper loads the vendor's library for one device. It speaks first ([`Hello`]); after that every
+//! [`Request`] gets one [`Answer`]. Messages are JSON in frames ([`frame()`]); the agent kills the helper
+//! that breaks these rules, and treats all it says as the device's words.
+//!
+//! Wire source: our own; the vendor's records are in the helper. Texts are UTF-8, channels count from 0
+//! as the vendor's library counts them.
+
+mod channels;
+mod frame;
+mod message;
+mod number;
+
+pub use channels::{channels, facts};
+pub use frame::{ANSWER_MAX, FrameError, FrameReader, REQUEST_MAX, frame};
+pub use message::{
+    Answer, BadMessage, CallFailure, CameraRow, ChannelRow, Companion, DeviceRecord, Hello,
+    Library, Login, Reason, Request, VERSION,
+};
+pub use number::{Meaning, meaning};
