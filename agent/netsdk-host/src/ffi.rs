@@ -1,0 +1,247 @@
+//! The functions of the vendor's library, with the types of its header.
+//!
+//! Wire source: vendor header DVR_NET_SDK.h 1.2.1.036, Linux. `BOOL` is one byte and true when not
+//! zero; `LONG` is eight bytes; sizes of buffers are in bytes; all functions have C linkage and all
+//! arguments are passed. The caller makes one call at a time, from one thread.
+
+use std::ffi::{CString, c_char};
+use std::ptr;
+
+use libloading::os::unix::Library;
+use tvtfleet_proto::model::secret::Secret;
+use zeroize::Zeroizing;
+
+use crate::guarded::Guarded;
+
+type Nullary = unsafe extern "C" fn() -> u8;
+type Number = unsafe extern "C" fn() -> u32;
+type SetConnectTime = unsafe extern "C" fn(u32, u32) -> u8;
+type SetReconnect = unsafe extern "C" fn(u32, u8) -> u8;
+type Login = unsafe extern "C" fn(*mut c_char, u16, *mut c_char, *mut c_char, *mut u8) -> i64;
+type Logout = unsafe extern "C" fn(i64) -> u8;
+type Record = unsafe extern "C" fn(i64, *mut u8) -> u8;
+type Records = unsafe extern "C" fn(i64, *mut u8, i64, *mut i64) -> u8;
+
+/// Functions without which nothing works.
+pub(crate) const REQUIRED: [&str; 11] = [
+    "NET_SDK_Init",
+    "NET_SDK_Cleanup",
+    "NET_SDK_SetConnectTime",
+    "NET_SDK_SetReconnect",
+    "NET_SDK_GetSDKBuildVersion",
+    "NET_SDK_GetSDKVersion",
+    "NET_SDK_GetLastError",
+    "NET_SDK_Login",
+    "NET_SDK_Logout",
+    "NET_SDK_GetDeviceInfo",
+    "NET_SDK_GetDeviceIPCInfo",
+];
+/// Functions that a scan can do without.
+pub(crate) const OPTIONAL: [&str; 1] = ["NET_SDK_GetDeviceCHStatus"];
+
+/// How a call ended that did not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallError {
+    /// The library's number.
+    Number(u32),
+    /// The library said no reason.
+    Unsaid,
+    /// This build lacks the function.
+    Missing,
+    /// An argument holds a NUL.
+    Argument,
+}
+
+/// The library, loaded for good.
+#[derive(Debug)]
+pub(crate) struct Sdk {
+    init: Nullary,
+    connect_time: SetConnectTime,
+    reconnect: SetReconnect,
+    build: Number,
+    version: Number,
+    last_error: Number,
+    login: Login,
+    logout: Logout,
+    device_info: Record,
+    ipc_info: Records,
+    channel_status: Option<Records>,
+}
+
+/// A session of the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UserId(i64);
+
+impl Sdk {
+    /// Finds the functions. The library must never be closed after this.
+    ///
+    /// # Errors
+    ///
+    /// The names of required functions that it lacks.
+    pub(crate) fn new(library: &Library) -> Result<Self, Vec<String>> {
+        let missing: Vec<String> = REQUIRED
+            .into_iter()
+            .filter(|name| !has(library, name))
+            .map(str::to_owned)
+            .collect();
+        if !missing.is_empty() {
+            return Err(missing);
+        }
+        let lost = |name: &str| vec![name.to_owned()];
+        // SAFETY: every type is the one of the vendor's header for the name beside it, and the
+        // library stays loaded for the life of the process.
+        unsafe {
+            Ok(Self {
+                init: find(library, "NET_SDK_Init").ok_or_else(|| lost("NET_SDK_Init"))?,
+                connect_time: find(library, "NET_SDK_SetConnectTime")
+                    .ok_or_else(|| lost("NET_SDK_SetConnectTime"))?,
+                reconnect: find(library, "NET_SDK_SetReconnect")
+                    .ok_or_else(|| lost("NET_SDK_SetReconnect"))?,
+                build: find(library, "NET_SDK_GetSDKBuildVersion")
+                    .ok_or_else(|| lost("NET_SDK_GetSDKBuildVersion"))?,
+                version: find(library, "NET_SDK_GetSDKVersion")
+                    .ok_or_else(|| lost("NET_SDK_GetSDKVersion"))?,
+                last_error: find(library, "NET_SDK_GetLastError")
+                    .ok_or_else(|| lost("NET_SDK_GetLastError"))?,
+                login: find(library, "NET_SDK_Login").ok_or_else(|| lost("NET_SDK_Login"))?,
+                logout: find(library, "NET_SDK_Logout").ok_or_else(|| lost("NET_SDK_Logout"))?,
+                device_info: find(library, "NET_SDK_GetDeviceInfo")
+                    .ok_or_else(|| lost("NET_SDK_GetDeviceInfo"))?,
+                ipc_info: find(library, "NET_SDK_GetDeviceIPCInfo")
+                    .ok_or_else(|| lost("NET_SDK_GetDeviceIPCInfo"))?,
+                channel_status: find(library, "NET_SDK_GetDeviceCHStatus"),
+            })
+        }
+    }
+
+    /// Starts the library. Called once per process.
+    pub(crate) fn start(&self) -> bool {
+        // SAFETY: the function takes nothing and has not been called before.
+        unsafe { (self.init)() != 0 }
+    }
+
+    /// The build number, as 60222 for 2023-02-22.
+    pub(crate) fn build(&self) -> u32 {
+        // SAFETY: the function takes nothing and returns a number.
+        unsafe { (self.build)() }
+    }
+
+    /// The version word; opaque.
+    pub(crate) fn version(&self) -> u32 {
+        // SAFETY: the function takes nothing and returns a number.
+        unsafe { (self.version)() }
+    }
+
+    /// Sets the time for one connection in milliseconds; one try, and none by itself later.
+    pub(crate) fn set_patience(&self, connect_ms: u32) {
+        // SAFETY: both functions take plain numbers. What they return is advice.
+        unsafe {
+            (self.connect_time)(connect_ms.clamp(301, 60_000), 1);
+            (self.reconnect)(5000, 0);
+        }
+    }
+
+    /// Logs in and fills `record` with the device's record.
+    pub(crate) fn login(
+        &self,
+        host: &str,
+        port: u16,
+        user: &str,
+        password: &Secret,
+        record: &mut Guarded,
+    ) -> Result<UserId, CallError> {
+        let mut host = text(host)?;
+        let mut user = text(user)?;
+        let mut password = text(password.expose())?;
+        // SAFETY: the texts end with NUL and are our own copies, live until the call returns; the
+        // record has more room than the largest known layout.
+        let id = unsafe {
+            (self.login)(
+                host.as_mut_ptr().cast(),
+                port,
+                user.as_mut_ptr().cast(),
+                password.as_mut_ptr().cast(),
+                record.start(),
+            )
+        };
+        if id < 0 {
+            Err(self.reason())
+        } else {
+            Ok(UserId(id))
+        }
+    }
+
+    /// Ends a session.
+    pub(crate) fn logout(&self, user: UserId) {
+        // SAFETY: the id is of a login that worked; it is not used after this.
+        unsafe { (self.logout)(user.0) };
+    }
+
+    /// Fills `record` with the device's record.
+    pub(crate) fn device_info(&self, user: UserId, record: &mut Guarded) -> Result<(), CallError> {
+        // SAFETY: the id is of a live session; the record has more room than the largest layout.
+        let done = unsafe { (self.device_info)(user.0, record.start()) };
+        self.check(done)
+    }
+
+    /// Fills `rows` with camera records; says how many the library claims to have written.
+    pub(crate) fn cameras(&self, user: UserId, rows: &mut Guarded) -> Result<i64, CallError> {
+        self.records(self.ipc_info, user, rows)
+    }
+
+    /// Fills `rows` with channel records; says how many the library claims to have written.
+    pub(crate) fn channels(&self, user: UserId, rows: &mut Guarded) -> Result<i64, CallError> {
+        let call = self.channel_status.ok_or(CallError::Missing)?;
+        self.records(call, user, rows)
+    }
+
+    fn records(&self, call: Records, user: UserId, rows: &mut Guarded) -> Result<i64, CallError> {
+        let mut count = 0_i64;
+        let room = i64::try_from(rows.room()).map_err(|_| CallError::Argument)?;
+        // SAFETY: the id is of a live session, `room` is the size of the buffer in bytes, and the
+        // count is eight bytes, as the header has it.
+        let done = unsafe { call(user.0, rows.start(), room, ptr::from_mut(&mut count)) };
+        self.check(done)?;
+        Ok(count)
+    }
+
+    fn check(&self, done: u8) -> Result<(), CallError> {
+        if done == 0 {
+            Err(self.reason())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The library's reason for the failure of the call just made on this thread.
+    fn reason(&self) -> CallError {
+        // SAFETY: the function takes nothing and returns a number.
+        match unsafe { (self.last_error)() } {
+            0 => CallError::Unsaid,
+            number => CallError::Number(number),
+        }
+    }
+}
+
+/// Whether a function exists.
+pub(crate) fn has(library: &Library, name: &str) -> bool {
+    // SAFETY: the address is looked up and not used.
+    unsafe { library.get::<Nullary>(name.as_bytes()) }.is_ok()
+}
+
+/// The address of a function.
+///
+/// # Safety
+///
+/// `F` is the type of the function of this name, and the library stays loaded.
+unsafe fn find<F: Copy>(library: &Library, name: &str) -> Option<F> {
+    // SAFETY: the caller vouches for the type.
+    let symbol = unsafe { library.get::<F>(name.as_bytes()) };
+    symbol.ok().map(|symbol| *symbol)
+}
+
+/// A copy that the library may scribble on, overwritten afterwards.
+fn text(text: &str) -> Result<Zeroizing<Vec<u8>>, CallError> {
+    let text = CString::new(text).map_err(|_| CallError::Argument)?;
+    Ok(Zeroizing::new(text.into_bytes_with_nul()))
+}

@@ -1,0 +1,162 @@
+//! The state of the library, which is global as in the real one.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::faults::{Call, setting};
+
+/// `NETWORK_NOT_CONNECT`: no session of this id.
+pub(crate) const NOT_CONNECTED: u32 = 9;
+/// `PARAMETER_ERROR`.
+pub(crate) const BAD_ARGUMENT: u32 = 20;
+/// `NOINIT`.
+const NOT_STARTED: u32 = 3;
+
+thread_local! {
+    static LAST_ERROR: Cell<u32> = const { Cell::new(0) };
+}
+
+static BUSY: AtomicBool = AtomicBool::new(false);
+static STATE: Mutex<State> = Mutex::new(State {
+    is_started: false,
+    sessions: BTreeMap::new(),
+    calls: BTreeMap::new(),
+});
+
+struct State {
+    is_started: bool,
+    /// The device of each session, as `host:port`.
+    sessions: BTreeMap<i64, String>,
+    calls: BTreeMap<&'static str, u32>,
+}
+
+/// A call in progress; says when two overlap.
+pub(crate) struct InCall {
+    pub(crate) function: &'static str,
+    pub(crate) number: u32,
+    pub(crate) device: String,
+}
+
+impl InCall {
+    /// Begins a call for a device, suffers its faults, and says with what number it fails.
+    pub(crate) fn begin(function: &'static str, device: String) -> (Self, Option<u32>) {
+        let number = with(|state| {
+            let number = state.calls.entry(function).or_default();
+            *number = number.saturating_add(1);
+            *number
+        });
+        let call = Self {
+            function,
+            number,
+            device,
+        };
+        if BUSY.swap(true, Ordering::SeqCst) {
+            call.trace("VIOLATION two calls at once");
+        }
+        call.trace("begin");
+        let faults = call.faults();
+        faults.suffer();
+        let is_started = with(|state| state.is_started) || function == "Init";
+        let failure = if !is_started {
+            call.trace("VIOLATION not initialised");
+            Some(NOT_STARTED)
+        } else if faults.chosen("FAIL0").is_some() {
+            Some(0)
+        } else {
+            faults.chosen("FAIL").and_then(|number| number.parse().ok())
+        };
+        if let Some(number) = failure {
+            set_last_error(number);
+        }
+        (call, failure)
+    }
+
+    /// Begins a call for a session.
+    pub(crate) fn of_user(function: &'static str, user: i64) -> (Self, Option<u32>) {
+        let device = with(|state| state.sessions.get(&user).cloned());
+        let is_known = device.is_some();
+        let (call, mut failure) = Self::begin(function, device.unwrap_or_default());
+        if !is_known && failure.is_none() {
+            call.trace("VIOLATION no such session");
+            set_last_error(NOT_CONNECTED);
+            failure = Some(NOT_CONNECTED);
+        }
+        (call, failure)
+    }
+
+    /// The call as faults see it.
+    pub(crate) fn faults(&self) -> Call<'_> {
+        Call {
+            function: self.function,
+            number: self.number,
+            device: &self.device,
+        }
+    }
+
+    /// Writes a line into the trace.
+    pub(crate) fn trace(&self, what: &str) {
+        let Some(path) = setting("TRACE") else { return };
+        let line = format!(
+            "{} {}#{} {} {what}\n",
+            std::process::id(),
+            self.function,
+            self.number,
+            self.device
+        );
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path);
+        if let Ok(mut file) = file {
+            let _full = file.write_all(line.as_bytes());
+        }
+    }
+}
+
+impl Drop for InCall {
+    fn drop(&mut self) {
+        BUSY.store(false, Ordering::SeqCst);
+    }
+}
+
+pub(crate) fn start() {
+    with(|state| state.is_started = true);
+}
+
+pub(crate) fn stop() {
+    with(|state| {
+        state.is_started = false;
+        state.sessions.clear();
+    });
+}
+
+/// Opens a session under the lowest free id, as the library does.
+pub(crate) fn open(device: String) -> i64 {
+    with(|state| {
+        let mut id = 0_i64;
+        while state.sessions.contains_key(&id) {
+            id = id.saturating_add(1);
+        }
+        state.sessions.insert(id, device);
+        id
+    })
+}
+
+pub(crate) fn close(user: i64) {
+    with(|state| state.sessions.remove(&user));
+}
+
+pub(crate) fn last_error() -> u32 {
+    LAST_ERROR.get()
+}
+
+pub(crate) fn set_last_error(number: u32) {
+    LAST_ERROR.set(number);
+}
+
+fn with<R>(act: impl FnOnce(&mut State) -> R) -> R {
+    act(&mut STATE.lock().unwrap_or_else(PoisonError::into_inner))
+}
