@@ -33,6 +33,17 @@
 //! tunnel = "auto"                # ask inside the session: auto, always, never
 //! xor_key = "login_bytes"        # or encrypt_param
 //! allow_empty_password = false
+//!
+//! [sdk]                          # ways of the vendor's; auto uses those that are named here
+//! # path = "/opt/tvt-sdk"        # libdvrnetsdk.so, or the root of the vendor's SDK
+//! # host = "/usr/lib/tvtfleet/tvt-netsdk-host"
+//! parallel = 4                   # helper processes at a time
+//! # api_url = "http://127.0.0.1:3000"
+//! # token_file = "/etc/tvtfleet/bridge-token"
+//! # scan_script = "/opt/bridge/scan_nvr.mjs"
+//! # node = "/usr/bin/node"
+//! scan_script_argv = false       # true shows passwords to every user of the computer
+//! max_channels = 64              # asked of bridges
 //! ```
 
 mod file;
@@ -48,16 +59,20 @@ use tvtfleet_proto::model::agent::HEARTBEAT_INTERVAL;
 use tvtfleet_proto::model::id::SiteId;
 use tvtfleet_proto::model::job::MAX_PARALLEL;
 
-use crate::device::ProtocolSettings;
 use crate::identity::{Identity, IdentityError};
+use crate::device::{ProtocolSettings, VendorSettings};
 use crate::policy::Policy;
 use crate::retry::RetrySettings;
 use crate::spool::SpoolSettings;
+use crate::work::HELPERS_MAX;
 
 /// How many devices all jobs of a site ask at a time where the file says nothing.
 const DEFAULT_PARALLEL: usize = 64;
 /// The most further tries of a device.
 const RETRIES_MAX: u32 = 10;
+
+/// The most channels that a bridge is asked for.
+const CAMERAS_MAX: u32 = 1024;
 
 /// The customer.
 pub const TENANT_VARIABLE: &str = "TVT_AGENT_TENANT";
@@ -111,6 +126,8 @@ pub struct AgentConfig {
     pub policy: Policy,
     /// How the binary protocol is spoken.
     pub protocol: ProtocolSettings,
+    /// Where the vendor's library and bridges are.
+    pub vendor: VendorSettings,
 }
 
 /// The settings cannot be used.
@@ -171,6 +188,7 @@ impl AgentConfig {
             heartbeat: HEARTBEAT_INTERVAL,
             policy: Policy::default(),
             protocol: ProtocolSettings::default(),
+            vendor: VendorSettings::default(),
         }
     }
 
@@ -207,6 +225,14 @@ impl AgentConfig {
         if self.retry.retries > RETRIES_MAX {
             let reason = format!("must be at most {RETRIES_MAX}");
             return Err(ConfigError::invalid("limits.retries", reason));
+        }
+        if !(1..=HELPERS_MAX).contains(&self.vendor.parallel) {
+            let reason = format!("must be 1 to {HELPERS_MAX}");
+            return Err(ConfigError::invalid("sdk.parallel", reason));
+        }
+        if !(1..=CAMERAS_MAX).contains(&self.vendor.max_cameras) {
+            let reason = format!("must be 1 to {CAMERAS_MAX}");
+            return Err(ConfigError::invalid("sdk.max_channels", reason));
         }
         if self.heartbeat.is_zero() {
             return Err(ConfigError::invalid(

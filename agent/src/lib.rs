@@ -7,6 +7,7 @@
 //!
 //! [`work`] alone is what a local scan needs: no bus, no spool.
 
+pub mod backends;
 mod budget;
 mod chain;
 pub mod config;
@@ -38,5 +39,6 @@ pub mod work;
 pub use budget::{AttemptBudget, KeeperError};
 pub use config::AgentConfig;
 pub use device::ProtocolSettings;
+pub use device::vendor::{self, VendorSettings};
 pub use retry::RetrySettings;
 pub use service::{AgentError, forget_refusals, hostname, run, site_context};

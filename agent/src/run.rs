@@ -19,6 +19,7 @@ use tvtfleet_proto::model::want::{SiteWork, Target};
 
 use crate::budget::Brake;
 use crate::device::gate::braked;
+use crate::device::select::needs_process;
 use crate::plan::{Plan, PlanEnd, PlanLimits, Step};
 use crate::retry::pause_before_retry;
 use crate::turn::{TryEnd, Turn, try_once};
@@ -64,8 +65,15 @@ impl Run {
     ) -> Self {
         let SiteWork { options, targets } = work;
         let not_after = bounds.not_after.map(|end| moment(end, &site));
+        let parallel = usize::try_from(options.parallel.min(MAX_PARALLEL)).unwrap_or(1);
+        // A device that waits for a helper would use up its own time.
+        let parallel = if needs_process(options.backend) {
+            parallel.min(site.vendor.parallel.max(1))
+        } else {
+            parallel
+        };
         let limits = PlanLimits {
-            parallel: usize::try_from(options.parallel.min(MAX_PARALLEL)).unwrap_or(1),
+            parallel,
             device_deadline: options.device_deadline,
             not_after,
         };

@@ -265,7 +265,14 @@ pub fn site_context(config: &AgentConfig) -> Result<SiteContext, AgentError> {
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (policy, protocol) = (config.policy.clone(), config.protocol.clone());
+    if config.vendor.is_bridge_exposed() {
+        tracing::warn!("passwords of devices go to the bridge in clear; use https");
+    }
+    if config.vendor.script_argv {
+        tracing::warn!("every user of this computer can read passwords while the script runs");
+    }
     Ok(SiteContext::new(credentials, policy, protocol, clock)
+        .with_vendor(config.vendor.clone())
         .with_parallel(config.parallel)
         .with_retry(config.retry))
 }

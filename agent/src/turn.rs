@@ -10,8 +10,12 @@ use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::Target;
 
 use crate::device::gate::LoginGate;
-use crate::device::select::{backends, may_fall_back};
-use crate::device::{Answer, Device, DeviceError, ProtocolDevice, Visit};
+use crate::device::select::{
+    Configured, backends, both_failed, completed, is_incomplete, may_fall_back,
+};
+use crate::device::{
+    Answer, BridgeDevice, Device, DeviceError, NetsdkDevice, ProtocolDevice, Visit, Way,
+};
 use crate::run::JobShared;
 
 /// What has happened in a device's turn so far.
@@ -119,30 +123,36 @@ impl Turn {
     }
 }
 
-/// Asks a device once, by each backend in turn until one answers or none may follow.
+/// Asks a device once, by each backend in turn until one answers in full or none may follow.
 pub(crate) async fn try_once(shared: &JobShared, target: &Target, deadline: Instant) -> TryEnd {
     let mut attempts = Vec::new();
     let mut last: Option<Ended> = None;
-    for backend in backends(shared.options.backend, shared.options.ask) {
+    let configured = Configured::by(&shared.site.vendor);
+    for backend in backends(shared.options.backend, shared.options.ask, configured) {
         let (started_at, began) = (shared.site.clock.now(), Instant::now());
         let result = ask_by(shared, target, backend, deadline).await;
-        let failure = result.as_ref().err().map(|error| error.failure.clone());
-        let code = failure.as_ref().map(|failure| failure.code);
+        let code = result.as_ref().err().map(|error| error.failure.code);
         attempts.push(Attempt {
             backend,
             started_at,
             duration: began.elapsed(),
             code,
         });
-        last = Some(Ended {
+        let ended = Ended {
             backend,
             observed_at: shared.site.clock.now(),
             result,
-        });
-        if failure
-            .as_ref()
-            .is_none_or(|failure| !may_fall_back(failure))
-        {
+        };
+        let ended = match last.take() {
+            Some(earlier) => joined(earlier, ended),
+            None => ended,
+        };
+        let goes_on = match &ended.result {
+            Ok(answer) => is_incomplete(answer),
+            Err(error) => may_fall_back(&error.failure),
+        };
+        last = Some(ended);
+        if !goes_on {
             break;
         }
     }
@@ -153,6 +163,43 @@ pub(crate) async fn try_once(shared: &JobShared, target: &Target, deadline: Inst
     });
     log(&ended);
     TryEnd { attempts, ended }
+}
+
+/// What two backends in turn come to.
+fn joined(earlier: Ended, later: Ended) -> Ended {
+    match (earlier.result, later.result) {
+        (Ok(known), Ok(answer)) => {
+            let backend = if answer.channels.is_empty() {
+                earlier.backend
+            } else {
+                later.backend
+            };
+            Ended {
+                backend,
+                result: Ok(completed(known, answer)),
+                ..later
+            }
+        }
+        // An answer with gaps is better than none.
+        (Ok(answer), Err(_)) => Ended {
+            result: Ok(answer),
+            ..earlier
+        },
+        (Err(_), Ok(answer)) => Ended {
+            result: Ok(answer),
+            ..later
+        },
+        (Err(first), Err(second)) => Ended {
+            result: Err(DeviceError {
+                failure: both_failed(
+                    (earlier.backend, &first.failure),
+                    (later.backend, &second.failure),
+                ),
+                facts: first.facts,
+            }),
+            ..earlier
+        },
+    }
 }
 
 async fn ask_by(
@@ -186,6 +233,9 @@ async fn ask_by(
     };
     match backend {
         Backend::Protocol => ask_with(ProtocolDevice::new(visit), shared).await,
+        Backend::Netsdk => ask_with(NetsdkDevice::new(visit), shared).await,
+        Backend::Sdk => ask_with(BridgeDevice::new(visit, Way::Service), shared).await,
+        Backend::SdkLocal => ask_with(BridgeDevice::new(visit, Way::Script), shared).await,
     }
 }
 

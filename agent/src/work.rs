@@ -17,10 +17,13 @@ use tvtfleet_proto::model::want::SiteWork;
 
 use crate::budget::AttemptBudget;
 use crate::credentials::CredentialSource;
-use crate::device::{KnownPaths, ProtocolSettings};
+use crate::device::{KnownPaths, ProtocolSettings, VendorSettings};
 use crate::policy::Policy;
 use crate::retry::RetrySettings;
 use crate::run::Run;
+
+/// The most processes for the vendor's library and for scripts at a time.
+pub(crate) const HELPERS_MAX: usize = 64;
 
 /// What all jobs of a site share.
 pub struct SiteContext {
@@ -30,6 +33,8 @@ pub struct SiteContext {
     pub policy: Policy,
     /// How the binary protocol is spoken.
     pub protocol: ProtocolSettings,
+    /// Where the vendor's library and bridges are.
+    pub vendor: VendorSettings,
     /// When failed devices are tried again.
     pub retry: RetrySettings,
     /// The time of day.
@@ -39,6 +44,8 @@ pub struct SiteContext {
     pub(crate) paths: KnownPaths,
     /// Bounds the devices that are asked at the same time by all jobs together.
     pub(crate) slots: Arc<Semaphore>,
+    /// Bounds the processes for the vendor's library and for scripts.
+    pub(crate) helpers: Semaphore,
 }
 
 impl SiteContext {
@@ -51,10 +58,13 @@ impl SiteContext {
         protocol: ProtocolSettings,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let vendor = VendorSettings::default();
         Self {
             credentials,
             policy,
             protocol,
+            helpers: Semaphore::new(vendor.parallel),
+            vendor,
             retry: RetrySettings::default(),
             clock,
             budget: AttemptBudget::default(),
@@ -68,6 +78,16 @@ impl SiteContext {
     pub fn with_parallel(self, devices: usize) -> Self {
         Self {
             slots: slots(devices),
+            ..self
+        }
+    }
+
+    /// Sets where the vendor's library and bridges are.
+    #[must_use]
+    pub fn with_vendor(self, vendor: VendorSettings) -> Self {
+        Self {
+            helpers: Semaphore::new(vendor.parallel.clamp(1, HELPERS_MAX)),
+            vendor,
             ..self
         }
     }

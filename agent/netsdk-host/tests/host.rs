@@ -79,10 +79,11 @@ impl Host {
     }
 
     fn reason(&mut self, request: &Request) -> Reason {
-        match self.ask(request) {
-            Answer::Failed(CallFailure { reason, .. }) => reason,
-            answer => panic!("{answer:?}"),
-        }
+        let answer = self.ask(request);
+        let Answer::Failed(CallFailure { reason, .. }) = answer else {
+            panic!("{answer:?}")
+        };
+        reason
     }
 
     fn log_in(&mut self) {

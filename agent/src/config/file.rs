@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Deserialize;
 use tvtfleet_bus::settings::NatsSection;
+use tvtfleet_proto::device::bridge::base_url;
 use tvtfleet_proto::device::tvt::{KeySource, Limits, TunnelMode};
 use tvtfleet_proto::model::id::SiteId;
+use tvtfleet_proto::model::secret::Secret;
 
 use super::{
     AgentConfig, CREDENTIALS_VARIABLE, ConfigError, DATA_DIR_VARIABLE, NATS_VARIABLES,
@@ -17,10 +20,13 @@ use super::{
 };
 use crate::device::ProtocolSettings;
 use crate::identity::Identity;
+use crate::device::vendor::{BadBridgeUrl, VendorSettings};
 use crate::policy::{Consent, Policy};
 use crate::retry::RetrySettings;
 use crate::spool::SpoolSettings;
 
+/// The longest token of a bridge, in bytes.
+const TOKEN_MAX: u64 = 4096;
 /// The smallest spool: two segments.
 const SPOOL_MIN_MB: u64 = 16;
 
@@ -40,6 +46,8 @@ pub(super) struct File {
     policy: PolicySection,
     #[serde(default)]
     protocol: ProtocolSection,
+    #[serde(default)]
+    sdk: SdkSection,
 }
 
 #[derive(Default, Deserialize)]
@@ -72,6 +80,20 @@ struct ProtocolSection {
     tunnel: Option<TunnelWord>,
     xor_key: Option<KeyWord>,
     allow_empty_password: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SdkSection {
+    path: Option<PathBuf>,
+    host: Option<PathBuf>,
+    parallel: Option<usize>,
+    api_url: Option<String>,
+    token_file: Option<PathBuf>,
+    scan_script: Option<PathBuf>,
+    scan_script_argv: Option<bool>,
+    node: Option<PathBuf>,
+    max_channels: Option<u32>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -150,7 +172,49 @@ impl File {
                 .map_or(base.heartbeat, Duration::from_millis),
             policy: self.policy.read(base.policy)?,
             protocol: self.protocol.read(base.protocol),
+            vendor: self
+                .sdk
+                .read(base.vendor)?
+                .with_variables(&variable)
+                .map_err(|error| ConfigError::invalid("sdk.api_url", error))?,
             ..base
+        })
+    }
+}
+
+impl SdkSection {
+    fn read(self, base: VendorSettings) -> Result<VendorSettings, ConfigError> {
+        let address = |text: String| {
+            let root = base_url(&text).map(str::to_owned);
+            root.ok_or_else(|| ConfigError::invalid("sdk.api_url", BadBridgeUrl("the value")))
+        };
+        let token = |path: PathBuf| {
+            let wrong = |reason: String| ConfigError::invalid("sdk.token_file", reason);
+            let shown = path.display();
+            let found =
+                std::fs::metadata(&path).map_err(|error| wrong(format!("{shown}: {error}")))?;
+            if found.permissions().mode() & 0o077 != 0 {
+                return Err(wrong(format!(
+                    "{shown} can be read by others; chmod 600 it"
+                )));
+            }
+            if found.len() > TOKEN_MAX {
+                return Err(wrong(format!("{shown} is too large for a token")));
+            }
+            let text = std::fs::read_to_string(&path);
+            let text = text.map_err(|error| wrong(format!("{shown}: {error}")))?;
+            Ok(Secret::new(text.trim()))
+        };
+        Ok(VendorSettings {
+            library: self.path,
+            host: self.host,
+            parallel: self.parallel.unwrap_or(base.parallel),
+            bridge_url: self.api_url.map(address).transpose()?,
+            bridge_token: self.token_file.map(token).transpose()?,
+            script: self.scan_script,
+            script_argv: self.scan_script_argv.unwrap_or(base.script_argv),
+            node: self.node,
+            max_cameras: self.max_channels.unwrap_or(base.max_cameras),
         })
     }
 }

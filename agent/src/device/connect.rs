@@ -40,6 +40,23 @@ pub(crate) async fn connect(visit: Visit<'_>) -> Result<TcpStream, Failure> {
     }
 }
 
+/// Checks the address of a device that somebody else will connect to.
+///
+/// A name is resolved only where policy names networks: the other may know names that we do not.
+///
+/// # Errors
+///
+/// `device.name_not_resolved`, `device.policy_refused`.
+pub(crate) async fn check_host(visit: Visit<'_>) -> Result<(), Failure> {
+    let policy = &visit.site.policy;
+    let endpoint = &visit.target.endpoint;
+    if endpoint.host.ip().is_none() && policy.networks.is_empty() {
+        return Ok(());
+    }
+    let found = addresses(endpoint, visit.site.protocol.resolve).await?;
+    allowed(policy, &found).map(|_| ())
+}
+
 /// The failure of work that was stopped.
 pub(crate) fn cancelled() -> Failure {
     Failure::new(ErrorCode::DeviceCancelled, "stopped before it was done")

@@ -51,6 +51,17 @@ impl<'a> LoginGate<'a> {
     }
 }
 
+/// What became of a login that failed, by a driver that knows no more than the failure says.
+pub(crate) fn spent(failure: &Failure) -> Spent {
+    if !failure.credentials_sent || failure.code == ErrorCode::Busy {
+        Spent::Nothing
+    } else if failure.code == ErrorCode::AccountLocked {
+        Spent::Locked { retry_after: None }
+    } else {
+        Spent::OneTry
+    }
+}
+
 /// The failure of a device that was left out because of the brake.
 pub(crate) fn braked() -> Failure {
     let text = "not tried: too many logins of this job were refused, the password may be wrong";

@@ -3,18 +3,26 @@
 //! A driver moves bytes and timers. What to say is decided by the sans-IO sessions of
 //! `tvtfleet_proto::device`, whether to log in by the [`gate`], and which driver to use by [`select`].
 
+mod bridge;
+mod child;
 mod connect;
 mod facts;
 pub(crate) mod gate;
 mod interface;
+mod netsdk;
 mod paths;
 mod protocol;
 pub(crate) mod select;
 mod settings;
+pub mod vendor;
 mod visit;
 
+pub(crate) use bridge::{Bridge, BridgeDevice, Way, find_node, find_script};
 pub(crate) use interface::{Answer, Device, DeviceError};
+pub(crate) use netsdk::{Helper, NetsdkDevice, find_host, locate};
 pub(crate) use paths::KnownPaths;
 pub(crate) use protocol::ProtocolDevice;
+pub(crate) use select::Configured;
 pub use settings::ProtocolSettings;
+pub(crate) use vendor::VendorSettings;
 pub(crate) use visit::Visit;

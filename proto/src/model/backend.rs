@@ -8,17 +8,26 @@ use std::str::FromStr;
 pub enum Backend {
     /// The TVT binary protocol on TCP 6036 or 9008.
     Protocol,
+    /// The vendor's device library, in a helper process.
+    Netsdk,
+    /// An HTTP bridge to the vendor's library.
+    Sdk,
+    /// A bridge script under Node.
+    SdkLocal,
 }
 
 impl Backend {
     /// Every backend.
-    pub const ALL: &'static [Self] = &[Self::Protocol];
+    pub const ALL: &'static [Self] = &[Self::Protocol, Self::Netsdk, Self::Sdk, Self::SdkLocal];
 
     /// The name used on the command line, in files and in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Protocol => "protocol",
+            Self::Netsdk => "netsdk",
+            Self::Sdk => "sdk",
+            Self::SdkLocal => "sdk-local",
         }
     }
 }
@@ -54,6 +63,8 @@ pub enum BackendChoice {
     Auto,
     /// This one only.
     Only(Backend),
+    /// The binary protocol, then the HTTP bridge where it fails or names no addresses.
+    Both,
 }
 
 impl fmt::Display for BackendChoice {
@@ -61,6 +72,7 @@ impl fmt::Display for BackendChoice {
         match self {
             Self::Auto => f.pad("auto"),
             Self::Only(backend) => fmt::Display::fmt(backend, f),
+            Self::Both => f.pad("both"),
         }
     }
 }
@@ -69,10 +81,48 @@ impl FromStr for BackendChoice {
     type Err = UnknownBackend;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "auto" {
-            Ok(Self::Auto)
-        } else {
-            text.parse().map(Self::Only)
+        match text {
+            "auto" => Ok(Self::Auto),
+            "both" => Ok(Self::Both),
+            // pytvt's other names for the bridges.
+            "sdk_local" | "direct-sdk" | "direct_sdk" => Ok(Self::Only(Backend::SdkLocal)),
+            "compat-bridge" | "compat_bridge" => Ok(Self::Only(Backend::Sdk)),
+            name => name.parse().map(Self::Only),
         }
+    }
+}
+
+/// Whether a backend can be used on a computer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackendState {
+    /// Its name; a newer program may know more than [`Backend::ALL`].
+    pub backend: String,
+    /// Whether it can be used.
+    pub usable: bool,
+    /// Whether somebody configured it; `auto` uses the vendor's ways only then.
+    pub configured: bool,
+    /// The version of what it needs, as a build number; empty where nothing is needed or known.
+    pub version: String,
+    /// Where it is, or why it cannot be used and what to do.
+    pub detail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_pytvts_are_known() {
+        for backend in Backend::ALL {
+            let choice: BackendChoice = backend.as_str().parse().unwrap();
+            assert_eq!(choice, BackendChoice::Only(*backend));
+            assert_eq!(choice.to_string(), backend.as_str());
+        }
+        for choice in [BackendChoice::Auto, BackendChoice::Both] {
+            assert_eq!(choice.to_string().parse(), Ok(choice));
+        }
+        let local: BackendChoice = "direct_sdk".parse().unwrap();
+        assert_eq!(local, BackendChoice::Only(Backend::SdkLocal));
+        assert!("node".parse::<BackendChoice>().is_err());
     }
 }

@@ -1,0 +1,12 @@
+//! SDK bridges: an HTTP service, or a script that prints its answer.
+//!
+//! They exist in the field and are used as they are. What they answer is read by
+//! `tvtfleet_proto::device::bridge`, which trusts none of it.
+
+mod client;
+mod driver;
+mod script;
+
+pub(crate) use client::Bridge;
+pub(crate) use driver::{BridgeDevice, Way};
+pub(crate) use script::{find_node, find_script};

@@ -1,0 +1,12 @@
+//! The vendor's device library, through helper processes.
+//!
+//! The library blocks, crashes and corrupts memory. So `tvt-netsdk-host` loads it, one process for each
+//! device, and this side only speaks frames with it and kills it when time is up.
+
+mod driver;
+mod helper;
+mod library;
+
+pub(crate) use driver::NetsdkDevice;
+pub(crate) use helper::Helper;
+pub(crate) use library::{find_host, locate};
