@@ -3,8 +3,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    admin, agents, changes, completions, decode, device, diff, inventory, jobs, local, man, scan,
-    sites, sql, status,
+    admin, agents, backends, changes, completions, decode, device, diff, inventory, jobs, local, man,
+    scan, sites, sql, status,
 };
 use crate::env;
 use crate::exit::Outcome;
@@ -37,7 +37,7 @@ pub(crate) enum Command {
     /// List and add sites
     #[command(subcommand)]
     Sites(sites::Command),
-    /// List the agents of the sites
+    /// List the agents of the sites, and show what they can do
     #[command(subcommand)]
     Agents(agents::Command),
     /// Compare two scans, or the fleet at two times
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     /// Ask single devices, from this computer and without a server
     #[command(subcommand)]
     Device(device::Command),
+    /// Show which ways of talking to devices this computer has
+    Backends(backends::Args),
     /// Explain a capture of the binary protocol, without passwords
     Decode(decode::Args),
     /// Show whether the server and the coordinator answer
@@ -75,6 +77,7 @@ impl Command {
             Self::Diff(_) => "diff",
             Self::Local(_) => "local",
             Self::Device(_) => "device",
+            Self::Backends(_) => "backends",
             Self::Decode(_) => "decode",
             Self::Status(_) => "status",
             Self::Admin(_) => "admin",
@@ -96,6 +99,7 @@ impl Command {
             Self::Diff(args) => args.run(io).await,
             Self::Local(command) => command.run(io).await,
             Self::Device(command) => command.run(io).await,
+            Self::Backends(args) => args.run(io).await,
             Self::Decode(args) => args.run(io),
             Self::Status(args) => args.run(io).await,
             Self::Admin(command) => command.run(io).await,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use tvt_agent::vendor;
 use tvtfleet_bus::telemetry::LOG_VARIABLE;
 use tvtfleet_proto::error::ErrorCode;
 
@@ -52,6 +53,48 @@ pub const CONCURRENCY: Variable = Variable {
     name: "TVT_CONCURRENCY",
     help: "Devices asked at a time",
     dotenv: true,
+};
+/// Channels that a bridge is asked for.
+pub const MAX_CHANNELS: Variable = Variable {
+    name: "TVT_MAX_CHANNELS",
+    help: "Channels that a bridge is asked for",
+    dotenv: true,
+};
+/// The vendor's library. Names code to run, so no `.env` may set it.
+pub const SDK_PATH: Variable = Variable {
+    name: vendor::SDK_PATH_VARIABLE,
+    help: "The vendor's libdvrnetsdk.so, or the root of its SDK",
+    dotenv: false,
+};
+/// The older name of [`SDK_PATH`].
+pub const OLD_SDK_PATH: Variable = Variable {
+    name: vendor::OLD_SDK_PATH_VARIABLE,
+    help: "Older name of TVT_SDK_PATH",
+    dotenv: false,
+};
+/// The program that hosts the vendor's library.
+pub const NETSDK_HOST: Variable = Variable {
+    name: vendor::HOST_VARIABLE,
+    help: "The program tvt-netsdk-host, where it is not beside this one",
+    dotenv: false,
+};
+/// The HTTP bridge. Gets passwords, so no `.env` may set it.
+pub const API_URL: Variable = Variable {
+    name: vendor::API_URL_VARIABLE,
+    help: "Address of the HTTP bridge to the vendor's SDK",
+    dotenv: false,
+};
+/// The bridge script.
+pub const SCAN_SCRIPT: Variable = Variable {
+    name: vendor::SCRIPT_VARIABLE,
+    help: "The bridge script for Node",
+    dotenv: false,
+};
+/// The older name of [`SCAN_SCRIPT`].
+pub const OLD_SCAN_SCRIPT: Variable = Variable {
+    name: vendor::OLD_SCRIPT_VARIABLE,
+    help: "Older name of TVT_SCAN_SCRIPT",
+    dotenv: false,
 };
 /// Address of the NATS server.
 pub const NATS_URL: Variable = Variable {
@@ -121,6 +164,13 @@ pub const ALL: &[Variable] = &[
     PORT,
     TIMEOUT,
     CONCURRENCY,
+    MAX_CHANNELS,
+    SDK_PATH,
+    OLD_SDK_PATH,
+    NETSDK_HOST,
+    API_URL,
+    SCAN_SCRIPT,
+    OLD_SCAN_SCRIPT,
     NATS_URL,
     NATS_CREDS,
     NATS_CA,

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod bridges;
 mod bus_connect;
 mod bus_out;
 mod bus_rpc;
@@ -19,6 +20,7 @@ mod fuzz_corpus;
 mod history;
 mod local_scan;
 mod login_budget;
+mod netsdk;
 mod nothing_lost;
 mod pytvt_peer;
 mod secrets;

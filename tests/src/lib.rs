@@ -11,6 +11,7 @@
     reason = "what goes wrong in a harness ends the test that uses it"
 )]
 
+pub mod bridge;
 pub mod collector;
 pub mod exchange;
 pub mod fleet;

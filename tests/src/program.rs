@@ -142,8 +142,17 @@ impl Running {
     ///
     /// It does not end within [`PATIENCE`].
     pub async fn ended(&mut self) -> ExitStatus {
+        self.ended_within(PATIENCE).await
+    }
+
+    /// Waits for its end, at most so long.
+    ///
+    /// # Panics
+    ///
+    /// It does not end within `limit`.
+    pub async fn ended_within(&mut self, limit: Duration) -> ExitStatus {
         let child = self.child.as_mut().expect("a running program");
-        let ended = timeout(PATIENCE, child.wait()).await;
+        let ended = timeout(limit, child.wait()).await;
         ended
             .unwrap_or_else(|_| {
                 panic!(

@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod agents;
+pub(crate) mod backends;
 pub(crate) mod changes;
 pub(crate) mod completions;
 pub(crate) mod decode;

@@ -89,7 +89,7 @@ struct SelectorArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "How")]
 struct WorkArgs {
-    /// How to talk to the devices: auto or protocol
+    /// How to talk to the devices: auto, protocol, netsdk, sdk, sdk-local or both
     #[arg(short, long, value_name = "BACKEND", default_value = "auto")]
     backend: BackendChoice,
     /// Credential of the sites' vaults to use [default: each site's own default]

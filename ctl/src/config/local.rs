@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::Value;
+use tvt_agent::VendorSettings;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::inventory::DEFAULT_PORT;
 use tvtfleet_proto::model::job::{DEFAULT_DEVICE_DEADLINE, DEFAULT_PARALLEL};
@@ -19,6 +20,7 @@ use crate::io::Io;
 use super::dotenv::DotEnv;
 use super::setting::{Origin, Setting};
 use super::value;
+use super::vendor::VendorArgs;
 
 /// The configuration file that is read where it exists and none is named.
 const DEFAULT_FILE: &str = "config.json";
@@ -29,7 +31,20 @@ const PASSWORD_FILE_MAX: u64 = 4096;
 /// The user name where nobody names one.
 const DEFAULT_USERNAME: &str = "admin";
 /// Keys of `config.json` that have a meaning here.
-const KNOWN_KEYS: [&str; 5] = ["username", "password", "port", "timeout", "concurrency"];
+const KNOWN_KEYS: [&str; 8] = [
+    "username",
+    "password",
+    "port",
+    "timeout",
+    "concurrency",
+    "max_channels",
+    SDK_PATH_KEY,
+    SCRIPT_KEY,
+];
+/// Keys that name code to run. They count only in a file that the user named: one that happens to lie
+/// in a directory must not choose what runs.
+const SDK_PATH_KEY: &str = "sdk_path";
+const SCRIPT_KEY: &str = "scan_script";
 
 /// Options that settle how devices are reached.
 #[derive(Debug, Args)]
@@ -62,6 +77,8 @@ pub(crate) struct LocalArgs {
     /// Configuration file in pytvt's format [default: config.json, where it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    vendor: VendorArgs,
 }
 
 /// The settings of a local scan.
@@ -79,6 +96,8 @@ pub(crate) struct LocalSettings {
     pub(crate) concurrency: Setting<u32>,
     /// How often a device that cannot be reached is tried again.
     pub(crate) retries: u32,
+    /// Where the vendor's library and bridges are.
+    pub(crate) vendor: VendorSettings,
 }
 
 impl LocalArgs {
@@ -112,6 +131,7 @@ impl LocalArgs {
             },
             allow_empty_password: self.allow_empty_password,
             retries: self.retries,
+            vendor: self.vendor(&sources, io)?,
             port: sources.pick(
                 self.port.map(|port| (port, "--port")),
                 (env::PORT, "port"),
@@ -131,6 +151,34 @@ impl LocalArgs {
                 DEFAULT_PARALLEL,
             )?,
         })
+    }
+
+    fn vendor(&self, sources: &Sources<'_>, io: &Io) -> Result<VendorSettings, CliError> {
+        let base = VendorSettings::default();
+        let place = |key| {
+            let text = sources.file.text(key)?.filter(|text| !text.is_empty());
+            if text.is_some() && self.config.is_none() {
+                io.warn(&format!(
+                    "{key} in {DEFAULT_FILE} counts only with --config {DEFAULT_FILE}"
+                ));
+                return Ok(None);
+            }
+            Ok(text.map(|text| io.resolve(Path::new(&text))))
+        };
+        let file = VendorSettings {
+            library: place(SDK_PATH_KEY)?,
+            script: place(SCRIPT_KEY)?,
+            max_cameras: sources
+                .pick(
+                    None,
+                    (env::MAX_CHANNELS, "max_channels"),
+                    value::channels,
+                    base.max_cameras,
+                )?
+                .value,
+            ..base
+        };
+        self.vendor.settle(file, io)
     }
 
     fn password(&self, sources: &Sources<'_>, io: &Io) -> Result<Secret, CliError> {

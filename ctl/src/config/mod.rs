@@ -7,8 +7,10 @@ mod fleet;
 mod local;
 mod setting;
 pub(crate) mod value;
+mod vendor;
 
 pub(crate) use fleet::{ServerArgs, ServerSettings};
 pub(crate) use local::{LocalArgs, LocalSettings};
 pub(crate) use setting::Origin;
 pub(crate) use value::{duration, parallel, port};
+pub(crate) use vendor::VendorArgs;

@@ -51,6 +51,18 @@ pub(crate) fn secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
 }
 
+/// Reads a number of channels, 1 to 1024.
+///
+/// # Errors
+///
+/// Any other text.
+pub(crate) fn channels(text: &str) -> Result<u32, String> {
+    let number = text.trim().parse::<u32>().ok();
+    number
+        .filter(|number| (1..=1024).contains(number))
+        .ok_or_else(|| "write a number of channels, 1 to 1024".into())
+}
+
 /// Reads a TCP port, 1 to 65535.
 ///
 /// # Errors

@@ -97,7 +97,7 @@ async fn every_setting_is_read_from_every_source() {
 async fn the_user_name_and_numbers_of_a_config_file_count() {
     let sandbox = sandbox().file(
         "pytvt.json",
-        r#"{"username": "op", "password": "secret", "port": 7036, "concurrency": "3", "max_channels": 64}"#,
+        r#"{"username": "op", "password": "secret", "port": 7036, "concurrency": "3", "colour": 64}"#,
     );
     let refusing = Refusing::at("127.0.0.1");
     let inventory = format!(r#"[{{"ip": "127.0.0.1", "port": {}}}]"#, refusing.port);
@@ -126,7 +126,7 @@ async fn the_user_name_and_numbers_of_a_config_file_count() {
     assert!(
         finished
             .stderr
-            .contains("pytvt.json: not used here: max_channels"),
+            .contains("pytvt.json: not used here: colour"),
         "{}",
         finished.stderr
     );

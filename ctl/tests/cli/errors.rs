@@ -18,7 +18,7 @@ async fn usage() {
         &["scan", "--inventory", "inventory.json", "--label", "x"],
         &["local", "scan"],
         &["local", "scan", "inventory.json", "--port", "70000"],
-        &["local", "scan", "inventory.json", "--backend", "sdk"],
+        &["local", "scan", "inventory.json", "--backend", "telnet"],
         &["jobs", "show", "yesterday"],
         &["inventory", "import", "inventory.json"],
     ] {

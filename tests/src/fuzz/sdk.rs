@@ -72,8 +72,9 @@ pub fn bridge_reply(bytes: &[u8]) {
         }
         Err(failure) => assert!(failure.text.chars().count() <= 400, "texts are bounded"),
     }
-    bridge::status_failure(500, "", bytes);
-    bridge::is_healthy(bytes);
+    let failure = bridge::status_failure(500, "", bytes);
+    assert!(!failure.text.is_empty());
+    let _healthy = bridge::is_healthy(bytes);
     if let Ok(payload) = bridge::payload(&String::from_utf8_lossy(bytes)) {
         assert!(payload.len() <= bytes.len().saturating_mul(3));
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tvtfleet_proto::device::sdkpipe::{
     ANSWER_MAX, Answer, CallFailure, CameraRow, ChannelRow, DeviceRecord, Hello, Library, Reason,
-    Request, VERSION, frame,
+    Request, VERSION, frame as framed,
 };
 use tvtfleet_proto::device::tvt::{CommandId, Frame, tunnel_request};
 use tvtfleet_proto::envelope;
@@ -84,7 +84,7 @@ fn of_helpers() -> Vec<Seed> {
     ];
     let mut stream = vec![7];
     let mut add = |payload: Vec<u8>| {
-        stream.extend_from_slice(&frame(&payload, ANSWER_MAX).expect("a frame"));
+        stream.extend_from_slice(&framed(&payload, ANSWER_MAX).expect("a frame"));
     };
     add(hello.encode().expect("a hello"));
     for answer in answers {

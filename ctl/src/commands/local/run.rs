@@ -105,7 +105,7 @@ fn site(settings: &LocalSettings, io: &Io) -> Arc<SiteContext> {
     };
     let clock = Arc::clone(&io.clock);
     let site = SiteContext::new(credentials, Policy::default(), protocol, clock);
-    Arc::new(site.with_retry(retry))
+    Arc::new(site.with_retry(retry).with_vendor(settings.vendor.clone()))
 }
 
 fn work(entries: &[InventoryEntry], backend: BackendChoice, settings: &LocalSettings) -> SiteWork {
