@@ -1,5 +1,6 @@
 //! Which backends this computer has, why not, and in which versions.
 
+use std::future::Future;
 use std::time::Duration;
 
 use tvtfleet_proto::device::sdkpipe::{Hello, Library};
@@ -15,9 +16,49 @@ const HEALTH: Duration = Duration::from_secs(3);
 /// Looks at every backend: the library is loaded by a helper, the bridge asked for its health, the
 /// interpreter for its version. Nothing is sent to any device.
 pub async fn survey(settings: &VendorSettings) -> Vec<BackendState> {
-    let configured = Configured::by(settings);
     let (netsdk, bridge, script) =
         tokio::join!(netsdk(settings), bridge(settings), script(settings));
+    states(settings, netsdk, bridge, script)
+}
+
+/// As [`survey`], but looks only at what somebody configured: an agent knocks at no door by itself.
+pub(crate) async fn survey_configured(settings: &VendorSettings) -> Vec<BackendState> {
+    let configured = Configured::by(settings);
+    let (netsdk, bridge, script) = tokio::join!(
+        only(
+            configured.library,
+            "TVT_SDK_PATH or sdk.path",
+            netsdk(settings)
+        ),
+        only(
+            configured.bridge,
+            "TVT_API_URL or sdk.api_url",
+            bridge(settings)
+        ),
+        only(
+            settings.script.is_some(),
+            "TVT_SCAN_SCRIPT or sdk.scan_script",
+            script(settings)
+        ),
+    );
+    states(settings, netsdk, bridge, script)
+}
+
+async fn only(wanted: bool, setting: &str, look: impl Future<Output = Found>) -> Found {
+    if wanted {
+        look.await
+    } else {
+        Err(format!("not configured; set {setting}"))
+    }
+}
+
+fn states(
+    settings: &VendorSettings,
+    netsdk: Found,
+    bridge: Found,
+    script: Found,
+) -> Vec<BackendState> {
+    let configured = Configured::by(settings);
     vec![
         BackendState {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -59,8 +59,8 @@ use tvtfleet_proto::model::agent::HEARTBEAT_INTERVAL;
 use tvtfleet_proto::model::id::SiteId;
 use tvtfleet_proto::model::job::MAX_PARALLEL;
 
-use crate::identity::{Identity, IdentityError};
 use crate::device::{ProtocolSettings, VendorSettings};
+use crate::identity::{Identity, IdentityError};
 use crate::policy::Policy;
 use crate::retry::RetrySettings;
 use crate::spool::SpoolSettings;

@@ -172,10 +172,13 @@ fn run(arguments: &Arguments, file: &ConfigFile) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let shutdown = Shutdown::on_signals().context("cannot watch for signals")?;
         Ok(tvt_agent::run(config, shutdown).await?)
-    })
+    });
+    // A bridge that does not answer must not hold the end up.
+    runtime.shutdown_background();
+    ended
 }
 
 fn check(file: &ConfigFile) -> anyhow::Result<()> {

@@ -13,8 +13,10 @@ use tvtfleet_bus::clock::{Clock, SystemClock};
 use tvtfleet_bus::{Bus, BusError, Shutdown, connect};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::AgentFacts;
+use tvtfleet_proto::model::backend::BackendState;
 use tvtfleet_proto::model::id::{Epoch, Sequence};
 
+use crate::backends;
 use crate::budget::{AttemptBudget, KeeperError, drop_memory};
 use crate::config::{AgentConfig, ConfigError};
 use crate::credentials::{CredentialError, CredentialFile, CredentialSource, NoCredentials};
@@ -195,10 +197,12 @@ impl Parts {
                 None => Ok::<_, AgentError>(connect(&options).await?),
             }
         };
-        let bus = tokio::select! {
+        // The library is tried while the connection is made.
+        let start = async { tokio::join!(connected, backends::survey_configured(&config.vendor)) };
+        let (bus, backends) = tokio::select! {
             biased;
             () = shutdown.requested() => return Ok(None),
-            bus = connected => bus?,
+            (bus, backends) = start => (bus?, backends),
         };
         if let Some(keeper) = keeper {
             shutdown.spawn(keeper.run(bus.clone(), shutdown.child_token()));
@@ -223,7 +227,7 @@ impl Parts {
             spool: Arc::clone(&self.spool),
             status,
             clock: Arc::clone(&self.devices.clock),
-            facts: facts(),
+            facts: facts(backends),
             interval: config.heartbeat,
             watermarks,
         };
@@ -311,15 +315,16 @@ fn lock(folder: &Path) -> Result<File, AgentError> {
 /// The name of this box.
 #[must_use]
 pub fn hostname() -> String {
-    facts().hostname
+    facts(Vec::new()).hostname
 }
 
-fn facts() -> AgentFacts {
+fn facts(backends: Vec<BackendState>) -> AgentFacts {
     let names = rustix::system::uname();
     AgentFacts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         hostname: names.nodename().to_string_lossy().into_owned(),
         platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+        backends,
     }
 }
 

@@ -5,6 +5,7 @@ use tvtfleet_proto::convert::BadField;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::{AgentFacts, Heartbeat, Hello, Progress, Watermark};
 use tvtfleet_proto::model::api::ApiError;
+use tvtfleet_proto::model::backend::BackendState;
 use tvtfleet_proto::model::id::{JobId, SiteId};
 use tvtfleet_proto::subject::{self, RpcOp};
 use tvtfleet_proto::wire::v1;
@@ -18,6 +19,10 @@ use crate::trust as enrolment;
 
 /// The longest text that an agent may say of itself, in characters.
 const FACT_MAX: usize = 200;
+/// The most backends of one agent.
+const BACKENDS_MAX: usize = 16;
+/// How much of the reason why one cannot be used is kept, in characters.
+const DETAIL_MAX: usize = 1000;
 
 /// Answers one request of an agent.
 pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
@@ -134,11 +139,21 @@ fn shortened(hello: Hello) -> Hello {
         version,
         hostname,
         platform,
+        backends,
     } = hello.facts;
+    let backends = backends.into_iter().take(BACKENDS_MAX);
     let facts = AgentFacts {
         version: cut(version),
         hostname: cut(hostname),
         platform: cut(platform),
+        backends: backends
+            .map(|state| BackendState {
+                backend: cut(state.backend),
+                version: cut(state.version),
+                detail: state.detail.chars().take(DETAIL_MAX).collect(),
+                ..state
+            })
+            .collect(),
     };
     Hello { facts, ..hello }
 }

@@ -3,8 +3,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    admin, agents, backends, changes, completions, decode, device, diff, inventory, jobs, local, man,
-    scan, sites, sql, status,
+    admin, agents, backends, changes, completions, decode, device, diff, inventory, jobs, local,
+    man, scan, sites, sql, status,
 };
 use crate::env;
 use crate::exit::Outcome;

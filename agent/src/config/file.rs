@@ -19,8 +19,8 @@ use super::{
     SITE_VARIABLE, TENANT_VARIABLE,
 };
 use crate::device::ProtocolSettings;
-use crate::identity::Identity;
 use crate::device::vendor::{BadBridgeUrl, VendorSettings};
+use crate::identity::Identity;
 use crate::policy::{Consent, Policy};
 use crate::retry::RetrySettings;
 use crate::spool::SpoolSettings;

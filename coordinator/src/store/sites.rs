@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use tvtfleet_proto::model::agent::AgentFacts;
 use tvtfleet_proto::model::api::{AddSite, ListSites, SiteView};
 use tvtfleet_proto::model::id::{Epoch, SiteId, WantRevision};
 use tvtfleet_proto::model::time::UtcMillis;
+use tvtfleet_proto::wire::v1;
 
 use crate::jobs::select;
 use crate::ledger::Ledger;
@@ -123,8 +125,12 @@ pub(super) fn set_epoch(
     let cut = |text: &str| text.chars().take(FACT_MAX).collect::<String>();
     let mut query = db.prepare_cached(
         "UPDATE sites SET epoch = ?2, agent_version = ?3, agent_hostname = ?4, agent_platform = ?5,
-                last_seen = ?6 WHERE id = ?1",
+                last_seen = ?6, agent_backends = ?7 WHERE id = ?1",
     )?;
+    let backends = v1::AgentFacts {
+        backends: facts.backends.iter().cloned().map(Into::into).collect(),
+        ..v1::AgentFacts::default()
+    };
     query.execute(params![
         site,
         epoch.uuid().as_bytes(),
@@ -132,6 +138,7 @@ pub(super) fn set_epoch(
         cut(&facts.hostname),
         cut(&facts.platform),
         now.millis(),
+        backends.encode_to_vec(),
     ])?;
     Ok(())
 }
@@ -176,7 +183,7 @@ pub(crate) struct Standing {
 pub(crate) fn standings(db: &Connection) -> Result<Vec<Standing>, DbError> {
     let mut query = db.prepare(
         "SELECT id, tenant, name, epoch, agent_version, agent_hostname, agent_platform, last_seen,
-                want_revision FROM sites",
+                want_revision, agent_backends FROM sites",
     )?;
     let mut rows = query.query([])?;
     let mut standings = Vec::new();
@@ -192,6 +199,7 @@ pub(crate) fn standings(db: &Connection) -> Result<Vec<Standing>, DbError> {
             }
             None => None,
         };
+        let backends: Vec<u8> = row.get("agent_backends")?;
         standings.push(Standing {
             site: site_id(&tenant, &name)?,
             spool,
@@ -199,6 +207,10 @@ pub(crate) fn standings(db: &Connection) -> Result<Vec<Standing>, DbError> {
                 version: row.get("agent_version")?,
                 hostname: row.get("agent_hostname")?,
                 platform: row.get("agent_platform")?,
+                // What a newer program wrote and this one cannot read will be said again.
+                backends: v1::AgentFacts::decode(backends.as_slice())
+                    .map(|facts| AgentFacts::from(facts).backends)
+                    .unwrap_or_default(),
             },
             last_seen: optional_moment(row, "last_seen")?,
             want: WantRevision(unsigned(row.get("want_revision")?)),

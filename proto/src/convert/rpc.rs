@@ -1,6 +1,7 @@
 //! `rpc.proto`.
 
 use crate::model::agent::{AgentFacts, Heartbeat, Hello, Progress, Watermark};
+use crate::model::backend::BackendState;
 use crate::model::id::{Epoch, JobId, Sequence, WantRevision};
 use crate::model::time::UtcMillis;
 use crate::wire::v1;
@@ -13,6 +14,7 @@ impl From<v1::AgentFacts> for AgentFacts {
             version: wire.version,
             hostname: wire.hostname,
             platform: wire.platform,
+            backends: wire.backends.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -23,6 +25,31 @@ impl From<AgentFacts> for v1::AgentFacts {
             version: model.version,
             hostname: model.hostname,
             platform: model.platform,
+            backends: model.backends.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<v1::BackendState> for BackendState {
+    fn from(wire: v1::BackendState) -> Self {
+        Self {
+            backend: wire.backend,
+            usable: wire.usable,
+            configured: wire.configured,
+            version: wire.version,
+            detail: wire.detail,
+        }
+    }
+}
+
+impl From<BackendState> for v1::BackendState {
+    fn from(model: BackendState) -> Self {
+        Self {
+            backend: model.backend,
+            usable: model.usable,
+            configured: model.configured,
+            version: model.version,
+            detail: model.detail,
         }
     }
 }
@@ -138,5 +165,27 @@ impl From<Watermark> for v1::Watermark {
             refused: text_of(model.refused.as_ref()),
             watched: model.watched,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_cross_the_wire_and_may_be_missing() {
+        let facts = AgentFacts {
+            backends: vec![BackendState {
+                backend: "netsdk".into(),
+                usable: false,
+                configured: true,
+                version: String::new(),
+                detail: "no libdvrnetsdk.so under /opt".into(),
+            }],
+            ..AgentFacts::default()
+        };
+        assert_eq!(AgentFacts::from(v1::AgentFacts::from(facts.clone())), facts);
+        let old = AgentFacts::from(v1::AgentFacts::default());
+        assert_eq!(old.backends, []);
     }
 }

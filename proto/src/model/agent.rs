@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::ErrorCode;
 
+use super::backend::BackendState;
 use super::id::{Epoch, JobId, Sequence, SiteId, WantRevision};
 use super::time::UtcMillis;
 
@@ -19,6 +20,8 @@ pub struct AgentFacts {
     pub hostname: String,
     /// Operating system and architecture, as `linux-x86_64`.
     pub platform: String,
+    /// The ways of talking to devices that it has; none where it is too old to say.
+    pub backends: Vec<BackendState>,
 }
 
 /// What an agent says when it has connected.

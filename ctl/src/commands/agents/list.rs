@@ -43,6 +43,8 @@ struct AgentRow {
     version: String,
     hostname: String,
     platform: String,
+    /// The backends that can be used.
+    backends: Vec<String>,
     /// Batches made at the site that the coordinator has not applied yet.
     backlog: u64,
     spool_bytes: u64,
@@ -60,6 +62,13 @@ impl From<&AgentView> for AgentRow {
             version: agent.facts.version.clone(),
             hostname: agent.facts.hostname.clone(),
             platform: agent.facts.platform.clone(),
+            backends: agent
+                .facts
+                .backends
+                .iter()
+                .filter(|state| state.usable)
+                .map(|state| state.backend.clone())
+                .collect(),
             backlog: agent.next.0.saturating_sub(agent.committed.next().0),
             spool_bytes: agent.spool_bytes,
             clock_skew_ms: agent.clock_skew_ms,

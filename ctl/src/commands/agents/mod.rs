@@ -2,5 +2,6 @@
 
 mod command;
 mod list;
+mod show;
 
 pub(crate) use command::Command;

@@ -256,6 +256,8 @@ fn agent_facts() -> AgentFacts {
         version: "0.1.0".into(),
         hostname: "edge-1".into(),
         platform: "linux-x86_64".into(),
+        // As frozen by the first release, which knew none.
+        backends: Vec::new(),
     }
 }
 
