@@ -115,6 +115,7 @@ impl Turn {
             failure,
             warnings: answer.warnings,
             attempts: self.attempts,
+            answer: answer.answer,
         }
     }
 }

@@ -234,6 +234,11 @@ fn secrets_are_shown_in_few_places() {
         "proto/src/model/secret.rs",
         "proto/src/device/tvt/",
         "agent/src/budget/fingerprint.rs",
+        // Proofs, session keys, cookies.
+        "proto/src/device/cgi/",
+        "proto/src/device/http/",
+        // Headers and bodies on their way out.
+        "agent/src/device/web/",
         "agent/src/credentials",
         // The agent's own keys, into files of mode 0600.
         "agent/src/identity/",

@@ -8,18 +8,20 @@ mod messages;
 mod protocol;
 mod seeds;
 mod session;
+mod web;
 
 pub use files::{inventory_file, result_file};
 pub use messages::{envelope, out_batch, want_doc};
 pub use protocol::{cameras_json, decoder, explain, tunnel_reply};
 pub use seeds::{Seed, seeds};
 pub use session::session;
+pub use web::{cgi, webapi, xml};
 
 /// A fuzz body.
 pub type Body = fn(&[u8]);
 
 /// Every body under the name of its target and of its folder of seeds.
-pub const BODIES: [(&str, Body); 10] = [
+pub const BODIES: [(&str, Body); 13] = [
     ("session", session),
     ("decoder", decoder),
     ("tunnel_reply", tunnel_reply),
@@ -30,4 +32,7 @@ pub const BODIES: [(&str, Body); 10] = [
     ("out_batch", out_batch),
     ("inventory_file", inventory_file),
     ("result_file", result_file),
+    ("xml", xml),
+    ("webapi", webapi),
+    ("cgi", cgi),
 ];

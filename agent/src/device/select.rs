@@ -7,7 +7,7 @@ use tvtfleet_proto::model::report::Failure;
 /// The backends to try, in this order.
 pub(crate) fn backends(choice: BackendChoice, ask: Ask) -> Vec<Backend> {
     match (choice, ask) {
-        (BackendChoice::Auto, Ask::Scan | Ask::Probe) => vec![Backend::Protocol],
+        (BackendChoice::Auto, _) => vec![Backend::Protocol],
         (BackendChoice::Only(backend), _) => vec![backend],
     }
 }

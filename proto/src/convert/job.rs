@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::ask::AskScope;
 use crate::model::id::{ImportId, JobId, TargetNo};
 use crate::model::job::{
     DeviceCounts, JobSpec, JobState, JobView, MAX_PARALLEL, Selector, SiteJobState, SiteJobView,
@@ -73,6 +74,11 @@ impl TryFrom<v1::WorkOptions> for WorkOptions {
             credential: credential(&wire.credential)?,
             parallel: wire.parallel,
             device_deadline: Duration::from_millis(wire.device_deadline_ms),
+            scope: AskScope {
+                channel: Some(wire.channel).filter(|channel| *channel > 0),
+                from: wire.from,
+                to: wire.to,
+            },
         })
     }
 }
@@ -85,6 +91,9 @@ impl From<WorkOptions> for v1::WorkOptions {
             credential: text_of(model.credential.as_ref()),
             parallel: model.parallel,
             device_deadline_ms: millis(model.device_deadline),
+            channel: model.scope.channel.unwrap_or(0),
+            from: model.scope.from,
+            to: model.scope.to,
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `TryFrom<wire>` checks, `From<model>` cannot fail, and the round trip is the identity (tested).
 
+mod answer;
 mod api;
 mod device;
 mod discovery;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::ask::Ask;
+use super::ask::{Ask, AskScope};
 use super::backend::BackendChoice;
 use super::id::{CredentialLabel, ImportId, JobId, SiteId, TenantId};
 use super::time::UtcMillis;
@@ -50,6 +50,8 @@ pub struct WorkOptions {
     pub parallel: u32,
     /// The time allowed for one device.
     pub device_deadline: Duration,
+    /// What the question is about.
+    pub scope: AskScope,
 }
 
 impl Default for WorkOptions {
@@ -60,6 +62,7 @@ impl Default for WorkOptions {
             credential: None,
             parallel: DEFAULT_PARALLEL,
             device_deadline: DEFAULT_DEVICE_DEADLINE,
+            scope: AskScope::default(),
         }
     }
 }

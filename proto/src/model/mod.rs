@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod agent;
+pub mod answer;
 pub mod api;
 pub mod ask;
 pub mod backend;

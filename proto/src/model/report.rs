@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::{ErrorCode, ErrorKind};
 
+use super::answer::Answer;
 use super::ask::Ask;
 use super::backend::Backend;
 use super::channel::Channel;
@@ -137,6 +138,8 @@ pub struct DeviceReport {
     pub warnings: Vec<ErrorCode>,
     /// Every try, in order.
     pub attempts: Vec<Attempt>,
+    /// The answer to an ask that is about neither identity nor channels.
+    pub answer: Option<Answer>,
 }
 
 impl DeviceReport {

@@ -142,6 +142,7 @@ pub(super) fn report(job: JobId, target: u32, serial: &str) -> DeviceReport {
         failure: None,
         warnings: Vec::new(),
         attempts: Vec::new(),
+        answer: None,
     }
 }
 

@@ -163,6 +163,7 @@ impl Args {
                 credential: None,
                 parallel: self.concurrency,
                 device_deadline: self.timeout,
+                scope: Default::default(),
             },
             targets: (0..).zip(endpoints).map(target).collect(),
         }

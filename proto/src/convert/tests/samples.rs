@@ -117,6 +117,7 @@ pub(super) fn report() -> DeviceReport {
                 code: None,
             },
         ],
+        answer: None,
     }
 }
 
@@ -127,6 +128,7 @@ pub(super) fn options() -> WorkOptions {
         credential: Some("nvr-default".parse().unwrap()),
         parallel: 32,
         device_deadline: Duration::from_secs(20),
+        scope: Default::default(),
     }
 }
 
