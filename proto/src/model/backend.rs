@@ -8,17 +8,23 @@ use std::str::FromStr;
 pub enum Backend {
     /// The TVT binary protocol on TCP 6036 or 9008.
     Protocol,
+    /// The web API of cameras and recorders.
+    WebApi,
+    /// The interface behind recorders' own web pages.
+    Cgi,
 }
 
 impl Backend {
     /// Every backend.
-    pub const ALL: &'static [Self] = &[Self::Protocol];
+    pub const ALL: &'static [Self] = &[Self::Protocol, Self::WebApi, Self::Cgi];
 
     /// The name used on the command line, in files and in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Protocol => "protocol",
+            Self::WebApi => "webapi",
+            Self::Cgi => "cgi",
         }
     }
 }
