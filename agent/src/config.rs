@@ -19,7 +19,7 @@
 //!
 //! [policy]
 //! networks = []                  # as "10.0.0.0/8"; none is every network
-//! asks = ["scan", "probe"]
+//! # asks = ["scan", "probe"]    # only these; every reading ask where nothing is said
 //! login = "trusted"              # who gets a credential: never, trusted, always
 //! plaintext_login = "trusted"    # ... in clear
 //! xor_login = "trusted"          # ... under a key sent in clear
@@ -33,6 +33,13 @@
 //! tunnel = "auto"                # ask inside the session: auto, always, never
 //! xor_key = "login_bytes"        # or encrypt_param
 //! allow_empty_password = false
+//!
+//! [web]                          # the devices' web interfaces
+//! https_ports = [443]            # looked for first
+//! http_ports = [80, 8080]
+//! connect_ms = 3000
+//! request_ms = 10000
+//! legacy_login = false           # tell very old recorders the password itself
 //! ```
 
 mod file;
@@ -50,6 +57,7 @@ use tvtfleet_proto::model::job::MAX_PARALLEL;
 
 use crate::device::ProtocolSettings;
 use crate::identity::{Identity, IdentityError};
+use crate::device::{ProtocolSettings, WebSettings};
 use crate::policy::Policy;
 use crate::retry::RetrySettings;
 use crate::spool::SpoolSettings;
@@ -111,6 +119,8 @@ pub struct AgentConfig {
     pub policy: Policy,
     /// How the binary protocol is spoken.
     pub protocol: ProtocolSettings,
+    /// How the web interfaces are spoken to.
+    pub web: WebSettings,
 }
 
 /// The settings cannot be used.
@@ -171,6 +181,7 @@ impl AgentConfig {
             heartbeat: HEARTBEAT_INTERVAL,
             policy: Policy::default(),
             protocol: ProtocolSettings::default(),
+            web: WebSettings::default(),
         }
     }
 
@@ -340,6 +351,7 @@ mod tests {
                 format!("{HEAD}{LOCAL}[policy]\nasks = ['reboot']\n"),
                 "policy.asks",
             ),
+            (format!("{HEAD}{LOCAL}[web]\nhttp_ports = [0]\n"), "web"),
             (
                 format!("{HEAD}{LOCAL}[protocol]\nconnect_ms = 0\n"),
                 "protocol",

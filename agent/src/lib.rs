@@ -37,6 +37,6 @@ pub mod work;
 
 pub use budget::{AttemptBudget, KeeperError};
 pub use config::AgentConfig;
-pub use device::ProtocolSettings;
+pub use device::{CertificatePins, PinError, ProtocolSettings, WebPort, WebSettings};
 pub use retry::RetrySettings;
 pub use service::{AgentError, forget_refusals, hostname, run, site_context};

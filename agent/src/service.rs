@@ -18,6 +18,7 @@ use tvtfleet_proto::model::id::{Epoch, Sequence};
 use crate::budget::{AttemptBudget, KeeperError, drop_memory};
 use crate::config::{AgentConfig, ConfigError};
 use crate::credentials::{CredentialError, CredentialFile, CredentialSource, NoCredentials};
+use crate::device::{CertificatePins, PinError};
 use crate::heartbeat::Speaker;
 use crate::identity::{IdentityError, Keeper};
 use crate::intake::Intake;
@@ -29,6 +30,8 @@ use crate::spool::{Spool, SpoolError};
 use crate::status::Status;
 use crate::work::SiteContext;
 
+/// The file of the devices' certificates in the data folder.
+const PINS_FILE: &str = "device-certificates";
 /// Want documents and watermarks that wait; whoever brings more waits.
 const QUEUE: usize = 8;
 /// The time for work under way to come to a safe point when the agent stops.
@@ -47,6 +50,9 @@ pub enum AgentError {
     /// The credentials of the devices cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialError),
+    /// The fingerprints of the devices' certificates cannot be used.
+    #[error("cannot use the fingerprints of certificates")]
+    Pins(#[from] PinError),
     /// The data folder cannot be used.
     #[error("cannot use the data folder {}", path.display())]
     DataFolder {
@@ -84,6 +90,7 @@ impl AgentError {
             Self::Credentials(error) => error.code(),
             Self::DataFolder { .. } | Self::Budget(_) => ErrorCode::StorageIo,
             Self::Locked(_) => ErrorCode::StorageLocked,
+            Self::Pins(_) => ErrorCode::StorageCorrupt,
             Self::Spool(error) => error.code(),
             Self::Journal(error) => error.code(),
             Self::Bus(error) => error.code(),
@@ -98,6 +105,9 @@ impl AgentError {
             Self::Bus(error) => error.hint(),
             Self::Locked(_) => Some("stop the other agent, or give this one a data_dir of its own"),
             Self::Identity(error) | Self::Config(ConfigError::Identity(error)) => error.hint(),
+            Self::Pins(_) => {
+                Some("mend or delete the line; a deleted one accepts the next certificate")
+            }
             Self::Config(_)
             | Self::Credentials(_)
             | Self::DataFolder { .. }
@@ -263,11 +273,13 @@ pub fn site_context(config: &AgentConfig) -> Result<SiteContext, AgentError> {
         Some(path) => Box::new(CredentialFile::read_guarded(path, guarded)?),
         None => Box::new(NoCredentials),
     };
+    let pins = CertificatePins::open(&config.data_dir.join(PINS_FILE))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (policy, protocol) = (config.policy.clone(), config.protocol.clone());
     Ok(SiteContext::new(credentials, policy, protocol, clock)
         .with_parallel(config.parallel)
-        .with_retry(config.retry))
+        .with_retry(config.retry)
+        .with_web(config.web.clone(), Arc::new(pins)))
 }
 
 /// Forgets which logins devices have refused: for an operator who knows that an account is free again.

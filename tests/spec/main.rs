@@ -27,6 +27,7 @@ mod trouble;
 mod trust;
 mod tshark;
 mod vectors;
+mod web_asks;
 mod workbooks;
 
 /// A file that is not listed above would never run, and nobody would notice.

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::device::ProtocolSettings;
 use crate::identity::Identity;
+use crate::device::{PORTS_MAX, ProtocolSettings, WebPort, WebSettings};
 use crate::policy::{Consent, Policy};
 use crate::retry::RetrySettings;
 use crate::spool::SpoolSettings;
@@ -40,6 +41,8 @@ pub(super) struct File {
     policy: PolicySection,
     #[serde(default)]
     protocol: ProtocolSection,
+    #[serde(default)]
+    web: WebSection,
 }
 
 #[derive(Default, Deserialize)]
@@ -72,6 +75,16 @@ struct ProtocolSection {
     tunnel: Option<TunnelWord>,
     xor_key: Option<KeyWord>,
     allow_empty_password: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebSection {
+    https_ports: Option<Vec<u16>>,
+    http_ports: Option<Vec<u16>>,
+    connect_ms: Option<u64>,
+    request_ms: Option<u64>,
+    legacy_login: Option<bool>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -150,6 +163,7 @@ impl File {
                 .map_or(base.heartbeat, Duration::from_millis),
             policy: self.policy.read(base.policy)?,
             protocol: self.protocol.read(base.protocol),
+            web: self.web.read(base.web)?,
             ..base
         })
     }
@@ -204,6 +218,37 @@ fn network(text: &str) -> Result<IpNet, ConfigError> {
             format!("{text:?} is no network, write 10.0.0.0/8"),
         )
     })
+}
+
+impl WebSection {
+    fn read(self, base: WebSettings) -> Result<WebSettings, ConfigError> {
+        let of = |ports: Option<Vec<u16>>, tls: bool| match ports {
+            Some(ports) => ports
+                .into_iter()
+                .map(|port| WebPort { port, tls })
+                .collect(),
+            None => {
+                let usual = base.ports.iter().copied();
+                usual.filter(|port| port.tls == tls).collect::<Vec<_>>()
+            }
+        };
+        let ports: Vec<WebPort> = [of(self.https_ports, true), of(self.http_ports, false)].concat();
+        if ports.len() > PORTS_MAX || ports.iter().any(|port| port.port == 0) {
+            let reason = format!("must be at most {PORTS_MAX} ports from 1 to 65535");
+            return Err(ConfigError::invalid("web", reason));
+        }
+        let zero = [self.connect_ms, self.request_ms].contains(&Some(0));
+        if zero {
+            return Err(ConfigError::invalid("web", "a time must not be 0"));
+        }
+        let span = |ms: Option<u64>, base| ms.map_or(base, Duration::from_millis);
+        Ok(WebSettings {
+            ports,
+            connect: span(self.connect_ms, base.connect),
+            request: span(self.request_ms, base.request),
+            legacy_login: self.legacy_login.unwrap_or(base.legacy_login),
+        })
+    }
 }
 
 impl ProtocolSection {

@@ -3,6 +3,7 @@
 //! A driver moves bytes and timers. What to say is decided by the sans-IO sessions of
 //! `tvtfleet_proto::device`, whether to log in by the [`gate`], and which driver to use by [`select`].
 
+pub(crate) mod complete;
 mod connect;
 mod facts;
 pub(crate) mod gate;
@@ -11,10 +12,15 @@ mod paths;
 mod protocol;
 pub(crate) mod select;
 mod settings;
+pub(crate) mod turnstile;
 mod visit;
+pub(crate) mod web;
 
 pub(crate) use interface::{Answer, Device, DeviceError};
 pub(crate) use paths::KnownPaths;
 pub(crate) use protocol::ProtocolDevice;
 pub use settings::ProtocolSettings;
 pub(crate) use visit::Visit;
+pub(crate) use web::PORTS_MAX;
+pub use web::{CertificatePins, PinError, WebPort, WebSettings};
+pub(crate) use web::{CgiDevice, WebApiDevice};
