@@ -4,6 +4,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
     admin, agents, changes, completions, decode, device, diff, inventory, jobs, local, man, scan,
+    agents, changes, completions, decode, device, diff, inventory, jobs, local, man, run, scan,
     sites, sql, status,
 };
 use crate::env;
@@ -23,6 +24,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Scan devices of the fleet and report their channels
     Scan(scan::Args),
+    /// Ask devices of the fleet one question
+    Run(run::Args),
     /// List, follow and stop jobs, and read their results
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -66,6 +69,7 @@ impl Command {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Scan(_) => "scan",
+            Self::Run(_) => "run",
             Self::Jobs(_) => "jobs",
             Self::Inventory(_) => "inventory",
             Self::Changes(_) => "changes",
@@ -87,6 +91,7 @@ impl Command {
     pub(crate) async fn run(self, io: &mut Io) -> Outcome {
         match self {
             Self::Scan(args) => args.run(io).await,
+            Self::Run(args) => args.run(io).await,
             Self::Jobs(command) => command.run(io).await,
             Self::Inventory(command) => command.run(io).await,
             Self::Changes(command) => command.run(io).await,

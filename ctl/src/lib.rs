@@ -13,6 +13,7 @@ use clap::error::ErrorKind;
 use tracing::Instrument as _;
 use tvtfleet_proto::error::{ErrorCode, ExitStatus};
 
+mod answers;
 mod args;
 mod commands;
 mod compare;

@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod agents;
+pub(crate) mod asking;
 pub(crate) mod changes;
 pub(crate) mod completions;
 pub(crate) mod decode;
@@ -11,6 +12,7 @@ pub(crate) mod inventory;
 pub(crate) mod jobs;
 pub(crate) mod local;
 pub(crate) mod man;
+pub(crate) mod run;
 pub(crate) mod scan;
 pub(crate) mod sites;
 pub(crate) mod sql;

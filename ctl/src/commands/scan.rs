@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tvt_coordinator::inventory::file::ReadOptions;
 use tvtfleet_proto::error::{ErrorCode, ExitStatus};
-use tvtfleet_proto::model::api::{JobStatus, SubmitJob};
-use tvtfleet_proto::model::ask::Ask;
+use tvtfleet_proto::model::api::{JobStatus, ResultRow, SubmitJob};
+use tvtfleet_proto::model::ask::{Ask, AskScope};
 use tvtfleet_proto::model::backend::BackendChoice;
 use tvtfleet_proto::model::id::{CredentialLabel, SiteId, TenantId};
 use tvtfleet_proto::model::job::{
@@ -15,7 +15,7 @@ use tvtfleet_proto::model::job::{
 
 use crate::commands::jobs::JobReference;
 use crate::config::{self, ServerArgs};
-use crate::error::CliError;
+use crate::error::{CliError, Stop};
 use crate::exit::{self, Outcome};
 use crate::id;
 use crate::import::{self, Place};
@@ -58,7 +58,7 @@ pub(crate) struct Args {
     group(clap::ArgGroup::new("which").required(true).multiple(true)
         .args(["all", "tenant", "site", "label", "inventory", "failed_of"]))
 )]
-struct SelectorArgs {
+pub(crate) struct SelectorArgs {
     /// Every device of every site
     #[arg(long, conflicts_with_all = ["tenant", "site", "label", "inventory", "failed_of"])]
     all: bool,
@@ -88,8 +88,8 @@ struct SelectorArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "How")]
-struct WorkArgs {
-    /// How to talk to the devices: auto or protocol
+pub(crate) struct WorkArgs {
+    /// How to talk to the devices: auto, protocol, webapi or cgi
     #[arg(short, long, value_name = "BACKEND", default_value = "auto")]
     backend: BackendChoice,
     /// Credential of the sites' vaults to use [default: each site's own default]
@@ -113,7 +113,7 @@ struct WorkArgs {
     )]
     note: String,
     /// Print the id of the job and do not wait for it
-    #[arg(long, conflicts_with_all = ["output", "xlsx", "failed", "format"])]
+    #[arg(long, conflicts_with = "format")]
     detach: bool,
     /// Show no progress
     #[arg(short, long)]
@@ -128,7 +128,8 @@ impl Args {
         let import = self.which.read_inventory(io)?;
         let server = Server::connect(&self.server, io).await?;
         let (selector, complete) = self.which.selector(&server, import, io).await?;
-        let submitted = submit(&server, selector, self.how, io).await?;
+        let ask = (Ask::Scan, AskScope::default());
+        let submitted = submit(&server, selector, ask, self.how, io).await?;
         let scanned = if detach {
             io.write_out(format!("{}\n", submitted.job.id).as_bytes())?;
             watch::tell_offline(&submitted.job, io);
@@ -146,12 +147,29 @@ impl Args {
 }
 
 /// An inventory that is to be imported, and where its devices belong.
-struct Import {
+pub(crate) struct Import {
     inventory: inventory::Inventory,
     place: Place,
 }
 
+impl WorkArgs {
+    /// Whether nobody waits for the job.
+    pub(crate) const fn detach(&self) -> bool {
+        self.detach
+    }
+
+    /// Whether no progress is shown.
+    pub(crate) const fn quiet(&self) -> bool {
+        self.quiet
+    }
+}
+
 impl SelectorArgs {
+    /// Whether devices are named by a file.
+    pub(crate) fn names_inventory(&self) -> bool {
+        !self.inventory.is_empty()
+    }
+
     fn read_inventory(&self, io: &Io) -> Result<Option<Import>, CliError> {
         if self.inventory.is_empty() {
             return Ok(None);
@@ -174,7 +192,7 @@ impl SelectorArgs {
     }
 
     /// What the job is for, and whether everything that the user named is among it.
-    async fn selector(
+    pub(crate) async fn selector(
         self,
         server: &Server,
         import: Option<Import>,
@@ -211,9 +229,11 @@ impl SelectorArgs {
     }
 }
 
-async fn submit(
+/// Submits a job.
+pub(crate) async fn submit(
     server: &Server,
     selector: Selector,
+    (ask, scope): (Ask, AskScope),
     how: WorkArgs,
     io: &Io,
 ) -> Result<JobStatus, CliError> {
@@ -222,12 +242,12 @@ async fn submit(
     let spec = JobSpec {
         selector,
         work: WorkOptions {
-            ask: Ask::Scan,
+            ask,
             backend: how.backend,
             credential: how.credential,
             parallel: how.parallel,
             device_deadline: how.device_timeout.unwrap_or(usual),
-            scope: Default::default(),
+            scope,
         },
         deadline,
         note: how.note,
@@ -250,6 +270,25 @@ async fn wait_and_report(
     quiet: bool,
     io: &mut Io,
 ) -> Outcome {
+    let (status, rows) = finished(server, submitted, quiet, io).await?;
+    let changes = if plan.takes_changes(&rows) {
+        Some(server.changes_of(&status.job).await?)
+    } else {
+        None
+    };
+    let written = plan.write(&rows, changes.as_deref(), io)?;
+    watch::tell_offline(&status.job, io);
+    watch::tell_troubled(&status.job, io);
+    Ok(written)
+}
+
+/// Waits for the sites that are connected and reads what they found.
+pub(crate) async fn finished(
+    server: &Server,
+    submitted: JobStatus,
+    quiet: bool,
+    io: &mut Io,
+) -> Result<(JobStatus, Vec<ResultRow>), Stop> {
     if !quiet {
         let job = &submitted.job;
         io.note(&format!(
@@ -267,15 +306,7 @@ async fn wait_and_report(
         Ended::OutOfTime => return Err(watch::out_of_time(status.job.id).into()),
     }
     let rows = server.results(status.job.id).await?;
-    let changes = if plan.takes_changes(&rows) {
-        Some(server.changes_of(&status.job).await?)
-    } else {
-        None
-    };
-    let written = plan.write(&rows, changes.as_deref(), io)?;
-    watch::tell_offline(&status.job, io);
-    watch::tell_troubled(&status.job, io);
-    Ok(written)
+    Ok((status, rows))
 }
 
 fn counted(count: u32, noun: &str) -> String {

@@ -48,7 +48,7 @@ pub(crate) struct Args {
     /// Keep entries that name another maker than TVT
     #[arg(long)]
     all_makers: bool,
-    /// How to talk to the devices: auto or protocol
+    /// How to talk to the devices: auto, protocol, webapi or cgi
     #[arg(short, long, value_name = "BACKEND", default_value = "auto")]
     backend: BackendChoice,
     /// Show no progress
