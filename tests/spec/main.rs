@@ -13,6 +13,7 @@ mod decode;
 mod deploy_files;
 mod device_probe;
 mod discover_netns;
+mod fleet_asks;
 mod fleet_scan;
 mod fleet_trace;
 mod fuzz_corpus;
@@ -28,6 +29,7 @@ mod trust;
 mod tshark;
 mod vectors;
 mod web_asks;
+mod web_tls;
 mod workbooks;
 
 /// A file that is not listed above would never run, and nobody would notice.

@@ -340,9 +340,9 @@ async fn a_wrong_password_is_tried_once_over_all_interfaces() {
     let job = JobId::new(uuid::Uuid::new_v4());
     for (ask, backend, code) in [
         (Ask::Info, BackendChoice::Auto, ErrorCode::LoginRejected),
-        (Ask::Users, only(Backend::Cgi), ErrorCode::AccountLocked),
-        (Ask::Info, only(Backend::WebApi), ErrorCode::AccountLocked),
-        (Ask::Scan, only(Backend::Protocol), ErrorCode::AccountLocked),
+        (Ask::Users, only(Backend::Cgi), ErrorCode::AttemptsSpent),
+        (Ask::Info, only(Backend::WebApi), ErrorCode::AttemptsSpent),
+        (Ask::Scan, only(Backend::Protocol), ErrorCode::AttemptsSpent),
     ] {
         let report = bench.ask_in(job, ask, backend, AskScope::default()).await;
         assert_eq!(report.failure.unwrap().code, code, "{ask}");

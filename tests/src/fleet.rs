@@ -220,6 +220,11 @@ impl TestFleet {
             self.folder().join("credentials.toml"),
             self.nats.url(),
         );
+        let devices = self.simulator.devices().iter();
+        let web: Vec<u16> = devices
+            .filter_map(|device| Some(device.web_address()?.port()))
+            .collect();
+        let text = format!("{text}[web]\nhttps_ports = []\nhttp_ports = {web:?}\n");
         fs::write(&config, text).expect("a configuration");
         let program = self.program("tvt-agent");
         self.agents.insert(
