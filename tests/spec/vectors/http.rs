@@ -302,7 +302,10 @@ fn xml_build(vector: &Value) -> Result<Found, String> {
             let value = match &pair[1] {
                 Value::Null => None,
                 Value::String(text) => Some(text.clone()),
-                other => Some(other.to_string()),
+                other
+                @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                    Some(other.to_string())
+                }
             };
             (pair[0].as_str().unwrap_or_default(), value)
         });

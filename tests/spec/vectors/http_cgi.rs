@@ -269,7 +269,8 @@ pub(super) fn responses(input: &Value) -> Result<VecDeque<Response>, String> {
                 Value::Object(held) => base64::engine::general_purpose::STANDARD
                     .decode(held["b64"].as_str().unwrap_or_default())
                     .map_err(|error| error.to_string())?,
-                other => other.as_str().unwrap_or_default().as_bytes().to_vec(),
+                Value::String(text) => text.as_bytes().to_vec(),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => Vec::new(),
             };
             Ok(Response {
                 status: one["status"]

@@ -208,9 +208,10 @@ fn expected_result(method: &str, expected: &Value) -> Value {
         _ => &[],
     };
     let mut kept = expected.clone();
-    let objects: Vec<&mut Value> = match &mut kept {
-        Value::Array(list) => list.iter_mut().collect(),
-        one => vec![one],
+    let objects: Vec<&mut Value> = if let Value::Array(list) = &mut kept {
+        list.iter_mut().collect()
+    } else {
+        vec![&mut kept]
     };
     for object in objects.into_iter().filter_map(Value::as_object_mut) {
         for key in dropped {
@@ -283,7 +284,9 @@ pub(super) fn flat_parse(vector: &Value) -> Result<Found, String> {
                     "status": match channel.status {
                         ChannelStatus::Online => "online".to_owned(),
                         ChannelStatus::Offline => "offline".to_owned(),
-                        other => other.as_str().to_owned(),
+                        ref other @ (ChannelStatus::Unknown
+                        | ChannelStatus::NotReported
+                        | ChannelStatus::Other(_)) => other.as_str().to_owned(),
                     },
                     "attribute": item.text_at(&["attribute"])})
                 })
