@@ -55,7 +55,6 @@ use tvtfleet_proto::model::agent::HEARTBEAT_INTERVAL;
 use tvtfleet_proto::model::id::SiteId;
 use tvtfleet_proto::model::job::MAX_PARALLEL;
 
-use crate::device::ProtocolSettings;
 use crate::identity::{Identity, IdentityError};
 use crate::device::{ProtocolSettings, WebSettings};
 use crate::policy::Policy;

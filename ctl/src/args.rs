@@ -3,8 +3,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    admin, agents, changes, completions, decode, device, diff, inventory, jobs, local, man, scan,
-    agents, changes, completions, decode, device, diff, inventory, jobs, local, man, run, scan,
+    admin, agents, changes, completions, decode, device, diff, inventory, jobs, local, man, run,
+    scan,
     sites, sql, status,
 };
 use crate::env;

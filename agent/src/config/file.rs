@@ -15,7 +15,6 @@ use super::{
     AgentConfig, CREDENTIALS_VARIABLE, ConfigError, DATA_DIR_VARIABLE, NATS_VARIABLES,
     SITE_VARIABLE, TENANT_VARIABLE,
 };
-use crate::device::ProtocolSettings;
 use crate::identity::Identity;
 use crate::device::{PORTS_MAX, ProtocolSettings, WebPort, WebSettings};
 use crate::policy::{Consent, Policy};
