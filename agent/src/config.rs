@@ -19,7 +19,9 @@
 //!
 //! [policy]
 //! networks = []                  # as "10.0.0.0/8"; none is every network
-//! asks = ["scan", "probe"]
+//! excludes = []                  # networks and addresses that nothing is sent to
+//! rate_max = 500                 # probes per second of a discovery, at most
+//! asks = ["scan", "probe", "discover"]
 //! login = "trusted"              # who gets a credential: never, trusted, always
 //! plaintext_login = "trusted"    # ... in clear
 //! xor_login = "trusted"          # ... under a key sent in clear

@@ -1,5 +1,8 @@
 //! One job at this site, from its journal entry to its last event.
 
+mod searching;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +16,7 @@ use tvtfleet_bus::trace::{RemoteContext, traceparent};
 use tvtfleet_bus::{Bus, rpc};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::Progress;
+use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::id::{JobId, SiteId, TargetNo};
 use tvtfleet_proto::model::report::{DeviceReport, Failure};
 use tvtfleet_proto::model::want::{JobWant, OutItem, SiteEvent, SiteOutcome, SiteWork};
@@ -87,6 +91,7 @@ pub(crate) async fn work_on(
             file,
             unwanted,
             trace,
+            found_as: BTreeMap::new(),
         }
         .run()
         .await;
@@ -131,6 +136,8 @@ struct JobTask {
     unwanted: CancellationToken,
     /// The trace that reports belong to.
     trace: String,
+    /// Which found device each target is, where the job began with a discovery.
+    found_as: BTreeMap<TargetNo, TargetNo>,
 }
 
 /// A report on its way to the disk; without a device where the agent has stopped before that.
@@ -154,12 +161,20 @@ impl JobTask {
             return JobEnd::Interrupted;
         }
         let outcome = match self.work().await {
-            Ok(work) => self.ask(work).await,
+            Ok(work) => self.search_and_ask(work).await,
             Err(outcome) => outcome,
         };
         match outcome {
             Some(outcome) => self.end(outcome).await,
             None => JobEnd::Interrupted,
+        }
+    }
+
+    async fn search_and_ask(&mut self, mut work: SiteWork) -> Option<SiteOutcome> {
+        match self.search(&mut work).await {
+            Ok(()) if work.options.ask == Ask::Discover => Some(SiteOutcome::Complete),
+            Ok(()) => self.ask(work).await,
+            Err(outcome) => outcome,
         }
     }
 
@@ -225,6 +240,9 @@ impl JobTask {
             failed: 0,
             running: 0,
             total,
+            found: u32::try_from(self.job.found.len()).unwrap_or(u32::MAX),
+            probes_done: 0,
+            probes_total: 0,
         };
         let watch = async {
             tokio::select! {
@@ -285,7 +303,10 @@ impl JobTask {
 
     /// Hands a report to the writer. Devices that only the end of the agent stopped are asked again
     /// by the next start, so that nothing is reported of them.
-    async fn submit(&self, report: DeviceReport) -> Option<Placing> {
+    async fn submit(&self, mut report: DeviceReport) -> Option<Placing> {
+        if let Some(number) = self.found_as.get(&report.target) {
+            report.found = self.job.found.get(number).cloned().map(Box::new);
+        }
         let stopped = report.failure.as_ref().is_some_and(|failure| {
             failure.code == ErrorCode::DeviceCancelled && !failure.credentials_sent
         });

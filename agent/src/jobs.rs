@@ -105,14 +105,7 @@ impl Jobs {
     async fn accept(&mut self, want: JobWant) -> Result<(), JournalError> {
         let file = self.create(&want).await?;
         tracing::info!(tvt.job.id = %want.job, devices = want.target_count, "job accepted");
-        self.start(
-            JournalJob {
-                want,
-                reported: BTreeMap::new(),
-                ended: false,
-            },
-            file,
-        );
+        self.start(JournalJob::new(want), file);
         Ok(())
     }
 

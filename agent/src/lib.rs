@@ -13,6 +13,7 @@ pub mod config;
 pub mod credentials;
 mod device;
 pub mod discover;
+mod found;
 mod heartbeat;
 pub mod identity;
 mod intake;

@@ -115,6 +115,7 @@ impl Turn {
             failure,
             warnings: answer.warnings,
             attempts: self.attempts,
+            found: None,
         }
     }
 }
@@ -186,6 +187,10 @@ async fn ask_by(
     };
     match backend {
         Backend::Protocol => ask_with(ProtocolDevice::new(visit), shared).await,
+        Backend::Discovery => {
+            let text = "a discovery asks a site, not a device";
+            Err(Failure::new(ErrorCode::UnsupportedVariant, text).into())
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub struct SiteContext {
     pub(crate) paths: KnownPaths,
     /// Bounds the devices that are asked at the same time by all jobs together.
     pub(crate) slots: Arc<Semaphore>,
+    /// Lets one discovery run at a time.
+    pub(crate) searching: Arc<Semaphore>,
 }
 
 impl SiteContext {
@@ -60,6 +62,7 @@ impl SiteContext {
             budget: AttemptBudget::default(),
             paths: KnownPaths::default(),
             slots: slots(usize::try_from(MAX_PARALLEL).unwrap_or(usize::MAX)),
+            searching: slots(1),
         }
     }
 

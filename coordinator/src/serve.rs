@@ -12,7 +12,8 @@ use tvtfleet_proto::convert::BadField;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::{
     AddSite, ApiError, CancelJob, CoordinatorInfo, ImportDevices, JobStatus, ListDevices, ListJobs,
-    ListSites, ReadResults, ShowDevice, ShowJob, SiteView, SubmitJob, Submitted, WATCH_MAX,
+    ListSites, ReadResults, ReadSearches, ShowDevice, ShowJob, SiteView, SubmitJob, Submitted,
+    WATCH_MAX,
 };
 use tvtfleet_proto::model::change::ListChanges;
 use tvtfleet_proto::model::id::JobId;
@@ -100,6 +101,17 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
             })
             .await?;
             Ok(Reply::of(&v1::ResultPage::from(page)))
+        }
+        ApiOp::JobSearches => {
+            let request: ReadSearches = call
+                .open::<v1::ReadSearches>()?
+                .try_into()
+                .map_err(unreadable)?;
+            let page = read(&core, "read discoveries", move |db| {
+                job::searches(db, &request)
+            })
+            .await?;
+            Ok(Reply::of(&v1::SearchPage::from(page)))
         }
         ApiOp::InventoryList => {
             let mut request: ListDevices = call

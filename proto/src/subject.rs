@@ -94,6 +94,8 @@ pub enum ApiOp {
     JobCancel,
     /// Reads a job's results.
     JobResults,
+    /// Reads how the discoveries of a job went.
+    JobSearches,
     /// Lists devices.
     InventoryList,
     /// Shows a device.
@@ -128,6 +130,7 @@ impl ApiOp {
         Self::JobShow,
         Self::JobCancel,
         Self::JobResults,
+        Self::JobSearches,
         Self::InventoryList,
         Self::InventoryShow,
         Self::InventoryImport,
@@ -151,6 +154,7 @@ impl ApiOp {
             Self::JobShow => ("job", "show"),
             Self::JobCancel => ("job", "cancel"),
             Self::JobResults => ("job", "results"),
+            Self::JobSearches => ("job", "searches"),
             Self::InventoryList => ("inventory", "list"),
             Self::InventoryShow => ("inventory", "show"),
             Self::InventoryImport => ("inventory", "import"),

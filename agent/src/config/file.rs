@@ -55,6 +55,8 @@ struct LimitsSection {
 #[serde(deny_unknown_fields)]
 struct PolicySection {
     networks: Option<Vec<String>>,
+    excludes: Option<Vec<String>>,
+    rate_max: Option<u32>,
     asks: Option<Vec<String>>,
     login: Option<Consent>,
     plaintext_login: Option<Consent>,
@@ -173,8 +175,14 @@ impl LimitsSection {
 
 impl PolicySection {
     fn read(self, base: Policy) -> Result<Policy, ConfigError> {
-        let networks = self.networks.unwrap_or_default();
-        let networks: Result<Vec<IpNet>, _> = networks.iter().map(|text| network(text)).collect();
+        let networks = nets("policy.networks", self.networks)?;
+        let excludes = nets("policy.excludes", self.excludes)?;
+        if self.rate_max == Some(0) {
+            return Err(ConfigError::invalid(
+                "policy.rate_max",
+                "must be at least 1",
+            ));
+        }
         let asks: BTreeSet<_> = match self.asks {
             None => base.asks,
             Some(asks) => asks
@@ -186,7 +194,9 @@ impl PolicySection {
                 .collect::<Result<_, _>>()?,
         };
         Ok(Policy {
-            networks: networks?,
+            networks,
+            excludes,
+            rate_max: self.rate_max.unwrap_or(base.rate_max),
             asks,
             login: self.login.unwrap_or(base.login),
             plaintext_login: self.plaintext_login.unwrap_or(base.plaintext_login),
@@ -195,14 +205,16 @@ impl PolicySection {
     }
 }
 
-/// A network, or a single address.
-fn network(text: &str) -> Result<IpNet, ConfigError> {
+/// Networks, or single addresses.
+fn nets(setting: &'static str, texts: Option<Vec<String>>) -> Result<Vec<IpNet>, ConfigError> {
+    let texts = texts.unwrap_or_default();
+    texts.iter().map(|text| network(setting, text)).collect()
+}
+
+fn network(setting: &'static str, text: &str) -> Result<IpNet, ConfigError> {
     let single = text.parse::<IpAddr>().map(IpNet::from);
     single.or_else(|_| text.parse()).map_err(|_| {
-        ConfigError::invalid(
-            "policy.networks",
-            format!("{text:?} is no network, write 10.0.0.0/8"),
-        )
+        ConfigError::invalid(setting, format!("{text:?} is no network, write 10.0.0.0/8"))
     })
 }
 

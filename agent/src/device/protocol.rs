@@ -60,7 +60,8 @@ impl<'a> ProtocolDevice<'a> {
         let settings = &site.protocol;
         let goal = match ask {
             Ask::Scan => Goal::Scan,
-            Ask::Probe => Goal::Probe,
+            // Nobody gets here with a question to the site: it is not supported.
+            Ask::Probe | Ask::Discover => Goal::Probe,
         };
         SessionConfig {
             // The session ends within the device's deadline by itself: what came before that, counts.
@@ -87,6 +88,7 @@ impl Device for ProtocolDevice<'_> {
     fn supports(&self, ask: Ask) -> Support {
         match ask {
             Ask::Scan | Ask::Probe => Support::Full,
+            Ask::Discover => Support::None,
         }
     }
 

@@ -8,6 +8,8 @@ use tvtfleet_proto::model::report::Failure;
 pub(crate) fn backends(choice: BackendChoice, ask: Ask) -> Vec<Backend> {
     match (choice, ask) {
         (BackendChoice::Auto, Ask::Scan | Ask::Probe) => vec![Backend::Protocol],
+        // A site is asked, not a device.
+        (BackendChoice::Auto, Ask::Discover) => Vec::new(),
         (BackendChoice::Only(backend), _) => vec![backend],
     }
 }
@@ -30,7 +32,7 @@ mod tests {
 
     #[test]
     fn auto_starts_with_the_quickest() {
-        for ask in Ask::ALL {
+        for ask in &[Ask::Scan, Ask::Probe] {
             assert_eq!(backends(BackendChoice::Auto, *ask), [Backend::Protocol]);
             let only = BackendChoice::Only(Backend::Protocol);
             assert_eq!(backends(only, *ask), [Backend::Protocol]);

@@ -133,6 +133,7 @@ mod tests {
             failure: None,
             warnings: Vec::new(),
             attempts: Vec::new(),
+            found: None,
         }))
     }
 

@@ -15,6 +15,7 @@ use tvtfleet_bus::{Bus, ConnectOptions, connect};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::{Heartbeat, Hello, Watermark};
 use tvtfleet_proto::model::api::ApiError;
+use tvtfleet_proto::model::discovery::Searched;
 use tvtfleet_proto::model::id::{Epoch, JobId, Sequence, SiteId, WantRevision};
 use tvtfleet_proto::model::report::DeviceReport;
 use tvtfleet_proto::model::want::{JobWant, OutItem, SiteEvent, SiteWork, WantDoc};
@@ -39,6 +40,7 @@ pub(crate) struct Known {
     pub(crate) keeps_quiet: bool,
     pub(crate) reports: Vec<DeviceReport>,
     pub(crate) events: Vec<SiteEvent>,
+    pub(crate) searched: Vec<Searched>,
     /// Every message as it came.
     pub(crate) raw: Vec<Vec<u8>>,
     epoch: Option<Epoch>,
@@ -245,6 +247,7 @@ fn apply(known: &mut Known, sequence: Sequence, items: Vec<OutItem>) {
         match item {
             OutItem::Report(report) => known.reports.push(*report),
             OutItem::Event(event) => known.events.push(event),
+            OutItem::Searched(searched) => known.searched.push(*searched),
         }
     }
     while known.sparse.remove(&known.committed.next()) {

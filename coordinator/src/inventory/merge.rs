@@ -164,7 +164,7 @@ pub(crate) fn reported_channels(report: &DeviceReport) -> Option<&[Channel]> {
             .any(|code| code.kind() == ErrorKind::Partial)
     };
     match report.ask {
-        Ask::Probe => None,
+        Ask::Probe | Ask::Discover => None,
         Ask::Scan if !report.is_success() => None,
         Ask::Scan if report.channels.is_empty() && partial() => None,
         Ask::Scan => Some(&report.channels),

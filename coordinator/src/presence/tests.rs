@@ -267,6 +267,9 @@ fn progress_is_kept_by_job() {
         failed: 0,
         running: 1,
         total: 9,
+        found: 0,
+        probes_done: 0,
+        probes_total: 0,
     };
     presence.progress(&site(), progress(1), times.at(1));
     presence.progress(&site(), progress(2), times.at(2));

@@ -108,6 +108,7 @@ fn report() -> DeviceReport {
         failure: None,
         warnings: Vec::new(),
         attempts: Vec::new(),
+        found: None,
     }
 }
 

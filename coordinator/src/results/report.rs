@@ -39,6 +39,7 @@ impl ResultRecord<'_> {
             failure: self.failure(),
             warnings: self.past_warnings(),
             attempts: Vec::new(),
+            found: None,
         };
         Some(PastResult { entry, report })
     }

@@ -14,6 +14,7 @@ mod device_rows;
 mod devices;
 mod edit;
 mod error;
+mod found;
 mod history;
 mod import;
 mod job_rows;
@@ -27,6 +28,8 @@ mod query;
 mod report;
 mod results;
 mod schema;
+mod searches;
+mod sighting;
 mod sites;
 mod stream;
 mod submit;
@@ -60,6 +63,7 @@ pub(crate) mod job {
     pub(crate) use super::job_rows::{version, view};
     pub(crate) use super::jobs::{cancel, due, expire, list, newest};
     pub(crate) use super::results::page;
+    pub(crate) use super::searches::page as searches;
     pub(crate) use super::submit::{Submission, submit};
 }
 

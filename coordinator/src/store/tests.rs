@@ -2,6 +2,7 @@
 
 mod changes;
 mod devices;
+mod discovery;
 mod fixture;
 mod history;
 mod jobs;

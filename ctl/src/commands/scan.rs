@@ -227,6 +227,7 @@ async fn submit(
             credential: how.credential,
             parallel: how.parallel,
             device_deadline: how.device_timeout.unwrap_or(usual),
+            discover: None,
         },
         deadline,
         note: how.note,

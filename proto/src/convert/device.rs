@@ -228,6 +228,7 @@ impl TryFrom<v1::DeviceReport> for DeviceReport {
             failure: wire.failure.map(Failure::from),
             warnings: wire.warnings.iter().map(|text| code(text)).collect(),
             attempts: all(wire.attempts)?,
+            found: wire.found.map(TryInto::try_into).transpose()?.map(Box::new),
         })
     }
 }
@@ -245,6 +246,7 @@ impl From<DeviceReport> for v1::DeviceReport {
             failure: model.failure.map(v1::Failure::from),
             warnings: texts(&model.warnings),
             attempts: into_all(model.attempts),
+            found: model.found.map(|found| (*found).into()),
         }
     }
 }

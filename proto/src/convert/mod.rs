@@ -8,6 +8,7 @@ mod discovery;
 mod field;
 mod history;
 mod job;
+mod results;
 mod rpc;
 mod site;
 #[cfg(test)]

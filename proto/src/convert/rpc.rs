@@ -65,6 +65,9 @@ impl TryFrom<v1::Progress> for Progress {
             failed: wire.failed,
             running: wire.running,
             total: wire.total,
+            found: wire.found,
+            probes_done: wire.probes_done,
+            probes_total: wire.probes_total,
         })
     }
 }
@@ -77,6 +80,9 @@ impl From<Progress> for v1::Progress {
             failed: model.failed,
             running: model.running,
             total: model.total,
+            found: model.found,
+            probes_done: model.probes_done,
+            probes_total: model.probes_total,
         }
     }
 }

@@ -89,6 +89,12 @@ pub struct Progress {
     pub running: u32,
     /// Devices in all.
     pub total: u32,
+    /// Devices that a discovery has found so far.
+    pub found: u32,
+    /// Probes of a discovery that are done.
+    pub probes_done: u64,
+    /// Probes that there will be at most.
+    pub probes_total: u64,
 }
 
 /// An agent as operators see it.

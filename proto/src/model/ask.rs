@@ -13,11 +13,13 @@ pub enum Ask {
     Scan,
     /// What do you say before anybody logs in? Sends nothing.
     Probe,
+    /// Which devices are there? Asked of a site, not of a device; sends no credential.
+    Discover,
 }
 
 impl Ask {
     /// Every question.
-    pub const ALL: &'static [Self] = &[Self::Scan, Self::Probe];
+    pub const ALL: &'static [Self] = &[Self::Scan, Self::Probe, Self::Discover];
 
     /// The name used on the command line, in files and in messages.
     #[must_use]
@@ -25,6 +27,7 @@ impl Ask {
         match self {
             Self::Scan => "scan",
             Self::Probe => "probe",
+            Self::Discover => "discover",
         }
     }
 
@@ -33,7 +36,7 @@ impl Ask {
     pub const fn needs_login(self) -> bool {
         match self {
             Self::Scan => true,
-            Self::Probe => false,
+            Self::Probe | Self::Discover => false,
         }
     }
 }

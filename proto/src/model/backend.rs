@@ -8,17 +8,20 @@ use std::str::FromStr;
 pub enum Backend {
     /// The TVT binary protocol on TCP 6036 or 9008.
     Protocol,
+    /// Looking for devices on the network: what a device says to anybody.
+    Discovery,
 }
 
 impl Backend {
     /// Every backend.
-    pub const ALL: &'static [Self] = &[Self::Protocol];
+    pub const ALL: &'static [Self] = &[Self::Protocol, Self::Discovery];
 
     /// The name used on the command line, in files and in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Protocol => "protocol",
+            Self::Discovery => "discovery",
         }
     }
 }
@@ -70,9 +73,12 @@ impl FromStr for BackendChoice {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "auto" {
-            Ok(Self::Auto)
-        } else {
-            text.parse().map(Self::Only)
+            return Ok(Self::Auto);
+        }
+        match text.parse()? {
+            // No single device is asked that way.
+            Backend::Discovery => Err(UnknownBackend(text.to_owned())),
+            backend @ Backend::Protocol => Ok(Self::Only(backend)),
         }
     }
 }

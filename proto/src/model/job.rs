@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ask::Ask;
 use super::backend::BackendChoice;
+use super::discovery::DiscoverOptions;
 use super::id::{CredentialLabel, ImportId, JobId, SiteId, TenantId};
 use super::time::UtcMillis;
 
@@ -50,6 +51,9 @@ pub struct WorkOptions {
     pub parallel: u32,
     /// The time allowed for one device.
     pub device_deadline: Duration,
+    /// What each site looks for before anything is asked of devices; those it finds join the job
+    /// behind its targets. `None` is nothing; [`Ask::Discover`] needs it.
+    pub discover: Option<Box<DiscoverOptions>>,
 }
 
 impl Default for WorkOptions {
@@ -60,6 +64,7 @@ impl Default for WorkOptions {
             credential: None,
             parallel: DEFAULT_PARALLEL,
             device_deadline: DEFAULT_DEVICE_DEADLINE,
+            discover: None,
         }
     }
 }

@@ -74,6 +74,8 @@ pub(super) struct Driver {
     next_progress: Instant,
     next_neighbours: Instant,
     abandoned: bool,
+    /// The networks of the sweep; empty until it has come to its end.
+    covered: Vec<Ipv4Net>,
 }
 
 impl Driver {
@@ -119,6 +121,7 @@ impl Driver {
             next_progress: now,
             next_neighbours: now,
             abandoned: false,
+            covered: setup.covered,
             began: now,
             options: setup.options,
             context,
@@ -137,6 +140,7 @@ impl Driver {
         }
         self.ears.open().await;
         self.began = Instant::now();
+        let covered = std::mem::take(&mut self.covered);
         while !self.abandoned && !cancel.is_cancelled() {
             let now = Instant::now();
             self.hear(now);
@@ -144,6 +148,7 @@ impl Driver {
             self.shoot(now);
             let wake = self.probe(now).min(self.greet(now));
             if self.is_over(now) {
+                self.covered = covered;
                 break;
             }
             tokio::select! {
@@ -303,7 +308,13 @@ impl Driver {
             self.next_progress = now + PROGRESS;
             let (done, total) = self.sweep.progress();
             let found = u64::try_from(self.sightings.len()).unwrap_or(u64::MAX);
-            self.tell(DiscoverEvent::Progress { done, total, found });
+            let cursor = self.cursor();
+            self.tell(DiscoverEvent::Progress {
+                done,
+                total,
+                found,
+                cursor,
+            });
         }
     }
 
@@ -495,6 +506,12 @@ impl Driver {
         }
     }
 
+    fn cursor(&self) -> Option<SweepCursor> {
+        self.sweep
+            .cursor()
+            .map(|(seed, position)| SweepCursor { seed, position })
+    }
+
     fn finish(mut self) -> DiscoverReport {
         let now = Instant::now();
         if self.options.methods.contains(&Method::Neighbours) {
@@ -520,15 +537,13 @@ impl Driver {
                 so_far.send_errors
             ));
         }
-        let cursor = self
-            .sweep
-            .cursor()
-            .map(|(seed, position)| SweepCursor { seed, position });
+        let cursor = self.cursor();
         DiscoverReport {
             devices: self.sightings.devices(),
             politeness: self.record.finish(now),
             notes: self.notes,
             cursor,
+            covered: self.covered,
         }
     }
 }

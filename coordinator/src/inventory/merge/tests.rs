@@ -340,6 +340,7 @@ fn report(
         failure: failure.map(|code| Failure::new(code, "")),
         warnings: warnings.to_vec(),
         attempts: Vec::new(),
+        found: None,
     }
 }
 

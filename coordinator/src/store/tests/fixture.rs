@@ -142,6 +142,7 @@ pub(super) fn report(job: JobId, target: u32, serial: &str) -> DeviceReport {
         failure: None,
         warnings: Vec::new(),
         attempts: Vec::new(),
+        found: None,
     }
 }
 
@@ -209,6 +210,8 @@ pub(super) fn rows(db: &Connection, id: JobId, limit: u32) -> Vec<ResultRow> {
             job: id,
             cursor,
             limit,
+            site: None,
+            after: None,
         };
         let page: Page<ResultRow> = job::page(db, &request, &BTreeSet::new()).unwrap();
         rows.extend(page.rows);

@@ -163,6 +163,7 @@ impl Args {
                 credential: None,
                 parallel: self.concurrency,
                 device_deadline: self.timeout,
+                discover: None,
             },
             targets: (0..).zip(endpoints).map(target).collect(),
         }

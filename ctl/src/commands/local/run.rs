@@ -123,6 +123,7 @@ fn work(entries: &[InventoryEntry], backend: BackendChoice, settings: &LocalSett
             credential: None,
             parallel: settings.concurrency.value,
             device_deadline: settings.timeout.value,
+            discover: None,
         },
         targets: (0..).zip(entries).map(target).collect(),
     }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use prost::Message;
 
-use super::samples;
+use super::{samples, searched};
 use crate::model::api::{JobStatus, ListDevices, SubmitJob};
 use crate::model::job::Selector;
 use crate::wire::v1;
@@ -23,7 +23,7 @@ fn encoded() -> BTreeMap<&'static str, Vec<u8>> {
         job: samples::job_view(),
         progress: vec![(samples::site(), samples::progress())],
     };
-    BTreeMap::from([
+    let mut all = BTreeMap::from([
         (
             "DeviceReport",
             v1::DeviceReport::from(samples::report()).encode_to_vec(),
@@ -119,7 +119,21 @@ fn encoded() -> BTreeMap<&'static str, Vec<u8>> {
             "AgentView",
             v1::AgentView::from(samples::agent_view()).encode_to_vec(),
         ),
-    ])
+        (
+            "SubmitDiscovery",
+            v1::SubmitJob::from(searched::submit()).encode_to_vec(),
+        ),
+        (
+            "OutBatchSearched",
+            v1::OutBatch::from(searched::batch()).encode_to_vec(),
+        ),
+        (
+            "SearchPage",
+            v1::SearchPage::from(searched::searches()).encode_to_vec(),
+        ),
+    ]);
+    all.extend(searched::additions());
+    all
 }
 
 #[test]

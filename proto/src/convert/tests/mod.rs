@@ -3,3 +3,4 @@
 mod frozen;
 mod roundtrip;
 mod samples;
+mod searched;

@@ -117,6 +117,7 @@ pub(super) fn report() -> DeviceReport {
                 code: None,
             },
         ],
+        found: None,
     }
 }
 
@@ -127,6 +128,7 @@ pub(super) fn options() -> WorkOptions {
         credential: Some("nvr-default".parse().unwrap()),
         parallel: 32,
         device_deadline: Duration::from_secs(20),
+        discover: None,
     }
 }
 
@@ -277,6 +279,9 @@ pub(super) fn progress() -> Progress {
         failed: 1,
         running: 2,
         total: 9,
+        found: 0,
+        probes_done: 0,
+        probes_total: 0,
     }
 }
 
@@ -343,6 +348,7 @@ pub(super) fn devices() -> Page<DeviceView> {
         last_success: Some(at(4)),
         last_failure: Some(ErrorCode::ConnectTimeout),
         note: String::new(),
+        sighting: Sighting::default(),
     };
     Page {
         rows: vec![view],
@@ -360,6 +366,7 @@ pub(super) fn list_devices() -> ListDevices {
         cursor: "c".into(),
         limit: 50,
         at: None,
+        standings: vec![],
     }
 }
 
@@ -416,6 +423,7 @@ pub(super) fn edit() -> EditDevices {
         remove_labels: vec!["old".into()],
         note: Some("behind the bar".into()),
         forget: true,
+        verify: false,
     }
 }
 
@@ -585,5 +593,6 @@ pub(super) fn discover_report() -> DiscoverReport {
             seed: 7,
             position: 9,
         }),
+        covered: vec![],
     }
 }
