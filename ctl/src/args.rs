@@ -3,8 +3,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    admin, agents, changes, completions, decode, device, diff, inventory, jobs, local, man, scan,
-    sites, sql, status,
+    admin, agents, changes, completions, decode, device, diff, discover, inventory, jobs, local, man,
+    scan, sites, sql, status,
 };
 use crate::env;
 use crate::exit::Outcome;
@@ -22,7 +22,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Scan devices of the fleet and report their channels
-    Scan(scan::Args),
+    Scan(Box<scan::Args>),
+    /// Find the TVT devices of sites
+    Discover(Box<discover::Args>),
     /// List, follow and stop jobs, and read their results
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -66,6 +68,7 @@ impl Command {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Scan(_) => "scan",
+            Self::Discover(_) => "discover",
             Self::Jobs(_) => "jobs",
             Self::Inventory(_) => "inventory",
             Self::Changes(_) => "changes",
@@ -87,6 +90,7 @@ impl Command {
     pub(crate) async fn run(self, io: &mut Io) -> Outcome {
         match self {
             Self::Scan(args) => args.run(io).await,
+            Self::Discover(args) => args.run(io).await,
             Self::Jobs(command) => command.run(io).await,
             Self::Inventory(command) => command.run(io).await,
             Self::Changes(command) => command.run(io).await,

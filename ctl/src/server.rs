@@ -10,11 +10,11 @@ use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::AgentView;
 use tvtfleet_proto::model::api::{
     AddSite, CancelJob, CoordinatorInfo, DeviceView, ImportDevices, Imported, JobStatus,
-    ListDevices, ListJobs, ListSites, Page, ReadResults, ResultRow, ShowDevice, ShowJob, SiteView,
-    SubmitJob, Submitted,
+    ListDevices, ListJobs, ListSites, Page, ReadResults, ReadSearches, ResultRow, ShowDevice,
+    ShowJob, SiteSearched, SiteView, SubmitJob, Submitted,
 };
 use tvtfleet_proto::model::change::{Change, ChangePage, ListChanges};
-use tvtfleet_proto::model::id::{JobId, SiteId};
+use tvtfleet_proto::model::id::{JobId, SiteId, TargetNo};
 use tvtfleet_proto::model::job::JobView;
 use tvtfleet_proto::model::query::{EditDevices, ImportResults, QueryPage, RunQuery};
 use tvtfleet_proto::subject::{self, ApiOp};
@@ -111,9 +111,52 @@ impl Server {
                 job,
                 cursor: cursor.clone(),
                 limit: 0,
+                site: None,
+                after: None,
             };
             let page: Page<ResultRow> = self
                 .ask::<v1::ReadResults, v1::ResultPage, _>(ApiOp::JobResults, request)
+                .await?;
+            rows.extend(page.rows);
+            match next_cursor(page.next, &cursor)? {
+                Some(next) => cursor = next,
+                None => return Ok(rows),
+            }
+        }
+    }
+
+    /// Reads one page of the results of a site, behind a target.
+    pub(crate) async fn results_after(
+        &self,
+        job: JobId,
+        site: &SiteId,
+        after: Option<TargetNo>,
+    ) -> Result<Vec<ResultRow>, CliError> {
+        let request = ReadResults {
+            job,
+            cursor: String::new(),
+            limit: 0,
+            site: Some(site.clone()),
+            after,
+        };
+        let page: Page<ResultRow> = self
+            .ask::<v1::ReadResults, v1::ResultPage, _>(ApiOp::JobResults, request)
+            .await?;
+        Ok(page.rows)
+    }
+
+    /// Reads how the discoveries of a job went.
+    pub(crate) async fn searches(&self, job: JobId) -> Result<Vec<SiteSearched>, CliError> {
+        let mut rows = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let request = ReadSearches {
+                job,
+                cursor: cursor.clone(),
+                limit: 0,
+            };
+            let page: Page<SiteSearched> = self
+                .ask::<v1::ReadSearches, v1::SearchPage, _>(ApiOp::JobSearches, request)
                 .await?;
             rows.extend(page.rows);
             match next_cursor(page.next, &cursor)? {

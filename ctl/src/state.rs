@@ -37,6 +37,7 @@ fn row(view: DeviceView) -> ResultRow {
         failure,
         warnings,
         attempts: Vec::new(),
+        found: None,
     };
     let site_label = if !view.entry.site_label.is_empty() {
         view.entry.site_label.clone()

@@ -31,6 +31,7 @@ mod sockets;
 mod sweep;
 mod trouble;
 
+pub use consent::check_networks;
 pub use event::{DiscoverContext, DiscoverError, DiscoverEvent};
 pub use hosts::{Hosts, targets};
 pub use merge::{Added, Seen, Sightings};

@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod decode;
 pub(crate) mod device;
 pub(crate) mod diff;
+pub(crate) mod discover;
 pub(crate) mod inventory;
 pub(crate) mod jobs;
 pub(crate) mod local;

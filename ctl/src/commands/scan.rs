@@ -8,13 +8,16 @@ use tvtfleet_proto::error::{ErrorCode, ExitStatus};
 use tvtfleet_proto::model::api::{JobStatus, SubmitJob};
 use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::backend::BackendChoice;
+use tvtfleet_proto::model::discovery::DiscoverOptions;
 use tvtfleet_proto::model::id::{CredentialLabel, SiteId, TenantId};
 use tvtfleet_proto::model::job::{
     DEFAULT_DEVICE_DEADLINE, DEFAULT_JOB_DEADLINE, DEFAULT_PARALLEL, JobSpec, Selector, WorkOptions,
 };
 
+use crate::commands::discover;
 use crate::commands::jobs::JobReference;
 use crate::config::{self, ServerArgs};
+use crate::discovery::{ScanSearchArgs, tell_searched};
 use crate::error::CliError;
 use crate::exit::{self, Outcome};
 use crate::id;
@@ -39,11 +42,14 @@ Examples:
   tvtctl scan --all -o fleet.xlsx --format summary
   tvtctl scan --tenant acme --label north --xlsx workbooks
   tvtctl scan --inventory devices.json --tenant acme --create-sites
+  tvtctl scan --site acme/depot-1 --discover --subnet 10.20.0.0/24
   tvtctl scan --failed-of last"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
     which: SelectorArgs,
+    #[command(flatten)]
+    search: ScanSearchArgs,
     #[command(flatten)]
     how: WorkArgs,
     #[command(flatten)]
@@ -125,14 +131,26 @@ impl Args {
     pub(crate) async fn run(self, io: &mut Io) -> Outcome {
         let (detach, quiet) = (self.how.detach, self.how.quiet);
         let plan = self.report.prepare(io)?;
+        let discover = self.search.options()?;
+        if discover.is_some() {
+            self.which.check_for_sites()?;
+        }
+        let ask = if self.search.is_only() {
+            Ask::Discover
+        } else {
+            Ask::Scan
+        };
         let import = self.which.read_inventory(io)?;
         let server = Server::connect(&self.server, io).await?;
         let (selector, complete) = self.which.selector(&server, import, io).await?;
-        let submitted = submit(&server, selector, self.how, io).await?;
+        let submitted = submit(&server, selector, (ask, discover), self.how, io).await?;
         let scanned = if detach {
             io.write_out(format!("{}\n", submitted.job.id).as_bytes())?;
             watch::tell_offline(&submitted.job, io);
             ExitStatus::Success
+        } else if ask == Ask::Discover {
+            let format = plan.list_format();
+            discover::wait_and_show(&server, submitted, format, quiet, io).await?
         } else {
             wait_and_report(&server, submitted, &plan, quiet, io).await?
         };
@@ -152,6 +170,17 @@ struct Import {
 }
 
 impl SelectorArgs {
+    /// A discovery is for sites: it cannot be for some of their devices.
+    fn check_for_sites(&self) -> Result<(), CliError> {
+        if self.inventory.is_empty() && self.failed_of.is_none() {
+            return Ok(());
+        }
+        Err(
+            CliError::usage("a discovery is for sites, and not for single devices")
+                .hint("name sites, tenants or labels, or --all"),
+        )
+    }
+
     fn read_inventory(&self, io: &Io) -> Result<Option<Import>, CliError> {
         if self.inventory.is_empty() {
             return Ok(None);
@@ -214,6 +243,7 @@ impl SelectorArgs {
 async fn submit(
     server: &Server,
     selector: Selector,
+    (ask, discover): (Ask, Option<DiscoverOptions>),
     how: WorkArgs,
     io: &Io,
 ) -> Result<JobStatus, CliError> {
@@ -222,12 +252,12 @@ async fn submit(
     let spec = JobSpec {
         selector,
         work: WorkOptions {
-            ask: Ask::Scan,
+            ask,
             backend: how.backend,
             credential: how.credential,
             parallel: how.parallel,
             device_deadline: how.device_timeout.unwrap_or(usual),
-            discover: None,
+            discover: discover.map(Box::new),
         },
         deadline,
         note: how.note,
@@ -267,6 +297,9 @@ async fn wait_and_report(
         Ended::OutOfTime => return Err(watch::out_of_time(status.job.id).into()),
     }
     let rows = server.results(status.job.id).await?;
+    if status.job.spec.work.discover.is_some() {
+        tell_searched(&server.searches(status.job.id).await?, quiet, io);
+    }
     let changes = if plan.takes_changes(&rows) {
         Some(server.changes_of(&status.job).await?)
     } else {

@@ -187,6 +187,7 @@ impl Fleet {
             failure: None,
             warnings: Vec::new(),
             attempts: vec![attempt],
+            found: None,
         }
     }
 }
