@@ -12,6 +12,7 @@ mod bus_want;
 mod decode;
 mod deploy_files;
 mod device_probe;
+mod discover_fleet;
 mod discover_netns;
 mod fleet_scan;
 mod fleet_trace;

@@ -18,6 +18,7 @@ pub mod fuzz;
 pub mod governed;
 pub mod identity;
 pub mod nats;
+pub mod netns;
 pub mod pcap;
 pub mod program;
 pub mod sample;
