@@ -21,6 +21,7 @@ use super::setup::Setup;
 use crate::discover::event::{DiscoverContext, DiscoverEvent};
 use crate::discover::greet::Greeted;
 use crate::discover::listen::{self, Heard};
+use crate::discover::losses::Losses;
 use crate::discover::merge::{Added, Seen, Sightings};
 use crate::discover::multicast::Shot;
 use crate::discover::neighbours;
@@ -73,6 +74,7 @@ pub(super) struct Driver {
     notes: Vec<String>,
     next_progress: Instant,
     next_neighbours: Instant,
+    losses: Losses,
     abandoned: bool,
     /// The networks of the sweep; empty until it has come to its end.
     covered: Vec<Ipv4Net>,
@@ -120,6 +122,7 @@ impl Driver {
             notes: setup.notes,
             next_progress: now,
             next_neighbours: now,
+            losses: Losses::default(),
             abandoned: false,
             covered: setup.covered,
             began: now,
@@ -300,9 +303,16 @@ impl Driver {
         if let Some(changed) = self.pace.tick(now) {
             self.changed(now, changed, "a clean second");
         }
-        if now >= self.next_neighbours && self.options.methods.contains(&Method::Neighbours) {
+        if now >= self.next_neighbours {
             self.next_neighbours = now + NEIGHBOURS;
-            self.read_neighbours();
+            if self.losses.grew()
+                && let Some(changed) = self.pace.overrun(now)
+            {
+                self.changed(now, changed, "the kernel lost datagrams or neighbours");
+            }
+            if self.options.methods.contains(&Method::Neighbours) {
+                self.read_neighbours();
+            }
         }
         if now >= self.next_progress {
             self.next_progress = now + PROGRESS;
