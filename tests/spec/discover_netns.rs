@@ -351,3 +351,79 @@ fn what_cannot_be_done_is_said_at_once() {
         found.stderr
     );
 }
+
+#[test]
+fn hosts_that_answer_pings_and_drop_connections_cost_little() {
+    let Some(mut lab) = Lab::new("hosts that drop") else {
+        return;
+    };
+    lab.cable("site", "wan", "10.99.0.1/24", "10.99.0.2/24");
+    lab.inside("agent", "ip route add 10.51.0.0/24 via 10.99.0.2");
+    lab.inside("site", "ip route add blackhole 10.51.0.0/24");
+    lab.hosts("site", "wan", (1..=40).map(|n| format!("10.51.0.{n}/32")));
+    // Connections to the upper half vanish; everything else of these hosts answers.
+    lab.inside("site", "ip rule add pref 10 lookup local");
+    lab.inside("site", "ip rule del pref 0");
+    lab.inside(
+        "site",
+        "ip rule add pref 5 to 10.51.0.32/27 ipproto tcp blackhole",
+    );
+    lab.simulate(
+        "site",
+        &[
+            recorder("10.51.0.5", 1, 6036, json!({})),
+            recorder("10.51.0.33", 2, 6036, json!({})),
+            recorder("10.51.0.34", 3, 6036, json!({"search": {}})),
+        ],
+    );
+    let found = discover(&lab, "--subnet 10.51.0.0/24");
+    assert_eq!(found.all("mac"), [mac(1), mac(3)], "{}", found.stderr);
+    assert!(found.took < Duration::from_secs(15), "{:?}", found.took);
+    // One connection per port and host that is alive, and no more.
+    let connects = found.record["connects"].as_u64().unwrap();
+    assert!((2..=80).contains(&connects), "{}", found.record);
+}
+
+#[test]
+fn without_multicast_a_sweep_still_works() {
+    let Some(mut lab) = Lab::new("no multicast") else {
+        return;
+    };
+    lab.cable("site", "lan0", "10.63.0.1/28", "10.63.0.2/28");
+    lab.hosts("site", "lan0", ["10.63.0.5/28".to_owned()]);
+    lab.simulate(
+        "site",
+        &[recorder("10.63.0.5", 1, 6036, json!({"search": {}}))],
+    );
+    lab.inside("agent", "ip link set lan0 multicast off");
+    let found = discover(&lab, "--methods mhed,ssdp,onvif");
+    assert_eq!(found.status, Some(3), "{}", found.stderr);
+    assert!(
+        found.stderr.contains("code: discovery.no_interface"),
+        "{}",
+        found.stderr
+    );
+    let found = discover(&lab, "--subnet 10.63.0.0/28");
+    assert_eq!(found.all("mac"), [mac(1)], "{}", found.stderr);
+}
+
+#[test]
+fn a_document_that_unfolds_is_not_read() {
+    let Some(mut lab) = Lab::new("an XML bomb") else {
+        return;
+    };
+    lab.cable("site", "lan0", "10.65.0.1/28", "10.65.0.2/28");
+    lab.hosts("site", "lan0", (5..7).map(|n| format!("10.65.0.{n}/28")));
+    let bomb = json!({"search": {"form": "bomb", "mhed": false}, "search_only": true});
+    let good = json!({"search": {"mhed": false}});
+    lab.simulate(
+        "site",
+        &[
+            recorder("10.65.0.5", 1, 6036, bomb),
+            recorder("10.65.0.6", 2, 6036, good),
+        ],
+    );
+    let found = discover(&lab, "");
+    assert_eq!(found.all("mac"), [mac(2)], "{}", found.stderr);
+    assert!(found.took < Duration::from_secs(15), "{:?}", found.took);
+}
