@@ -3,8 +3,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    admin, agents, changes, completions, decode, device, diff, discover, inventory, jobs, local, man,
-    scan, sites, sql, status,
+    admin, agents, changes, completions, decode, device, diff, discover, inventory, jobs, local,
+    man, scan, sites, sql, status,
 };
 use crate::env;
 use crate::exit::Outcome;
