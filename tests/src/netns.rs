@@ -29,6 +29,7 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 impl Lab {
     /// Makes a lab; `None` where namespaces cannot be made.
+    #[expect(clippy::print_stdout, reason = "says why a test does nothing")]
     pub fn new(test: &str) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             println!("skipped {test}: network namespaces need root");

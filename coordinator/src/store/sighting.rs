@@ -307,8 +307,8 @@ fn seen_in(db: &Connection, device: DeviceRow, job: JobRow) -> Result<bool, DbEr
 
 /// The IPv4 address of a stored address, where it is one.
 pub(super) fn host_of(address: &str) -> Option<Ipv4Addr> {
-    match address.parse::<Endpoint>().ok()?.host {
-        Host::Ip(IpAddr::V4(address)) => Some(address),
-        _ => None,
+    match address.parse::<Endpoint>().ok()?.host.ip()? {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
     }
 }
