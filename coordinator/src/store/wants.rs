@@ -1,5 +1,6 @@
 //! The want documents: which sites need a new one, and what goes into it.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -170,16 +171,27 @@ fn open_jobs(db: &Connection, site: SiteRow) -> Result<Vec<SiteJob>, DbError> {
     Ok(jobs)
 }
 
-/// Where the devices of a site stand, for a discovery to look there once more.
+/// Where the devices of a site stand, and the cameras of which its recorders told, for a discovery to
+/// look there once more.
 fn known_addresses(db: &Connection, site: SiteRow) -> Result<Vec<Ipv4Addr>, DbError> {
     let mut query = db.prepare_cached(
-        "SELECT address FROM devices WHERE site = ?1 AND address IS NOT NULL
-         ORDER BY position LIMIT ?2",
+        "SELECT address FROM (
+           SELECT address, position, -1 AS ordinal FROM devices
+           WHERE site = ?1 AND address IS NOT NULL
+           UNION ALL
+           SELECT c.address, d.position, c.ordinal FROM devices d JOIN channels c ON c.device = d.id
+           WHERE d.site = ?1 AND d.address IS NOT NULL AND c.address <> '')
+         ORDER BY ordinal >= 0, position, ordinal LIMIT ?2",
     )?;
     let mut rows = query.query(params![site, KNOWN_MAX])?;
-    let mut known = Vec::new();
+    let (mut known, mut seen) = (Vec::new(), BTreeSet::new());
     while let Some(row) = rows.next()? {
-        known.extend(host_of(row.get_ref(0)?.as_str().unwrap_or_default()));
+        let address = row.get_ref(0)?.as_str().unwrap_or_default();
+        // A device's with its port, a camera's without.
+        let host = host_of(address).or_else(|| address.parse().ok());
+        if let Some(host) = host.filter(|host| seen.insert(*host)) {
+            known.push(host);
+        }
     }
     Ok(known)
 }

@@ -383,6 +383,28 @@ fn what_a_login_said_is_not_overwritten() {
 }
 
 #[test]
+fn a_discovery_is_told_of_devices_and_their_cameras() {
+    let db = prepared(1);
+    let scan = submit(&db, 80, Selector::All);
+    let items = vec![item(report(scan, 0, "S1")), done(scan, 1, Some((1, 1)))];
+    apply_all(&db, vec![message(1, &depot(), 1, 1, items)]);
+    inventory::refresh(&db, 100).unwrap();
+    let job = discovery(&db, 7, Ask::Discover);
+    let work = site::work(&db, &depot(), job).unwrap().unwrap();
+    let known = work.options.discover.unwrap().known;
+    let address = |a, b, c, d| Ipv4Addr::new(a, b, c, d);
+    assert_eq!(
+        known,
+        [
+            address(10, 0, 0, 1),
+            address(192, 168, 1, 1),
+            address(192, 168, 1, 2)
+        ]
+    );
+    assert!(work.targets.is_empty());
+}
+
+#[test]
 fn repeated_and_late_batches_count_once() {
     let db = prepared(0);
     let job = discovery(&db, 7, Ask::Discover);
