@@ -144,7 +144,9 @@ fn rows(document: &Value, noun: &str, keys: &[&str]) -> Vec<String> {
                         let words = words.iter().map(|word| word.as_str().unwrap_or_default());
                         words.collect::<Vec<_>>().join("+")
                     }
-                    other => other.to_string(),
+                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
+                        row[*key].to_string()
+                    }
                 })
                 .collect();
             cells.join(" ")
