@@ -107,6 +107,7 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .open::<v1::ReadSearches>()?
                 .try_into()
                 .map_err(unreadable)?;
+            confine::seen_job(&core, &caller, request.job).await?;
             let page = read(&core, "read discoveries", move |db| {
                 job::searches(db, &request)
             })

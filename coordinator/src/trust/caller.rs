@@ -36,6 +36,7 @@ const fn needed(op: ApiOp) -> Role {
         ApiOp::JobList
         | ApiOp::JobShow
         | ApiOp::JobResults
+        | ApiOp::JobSearches
         | ApiOp::InventoryList
         | ApiOp::InventoryShow
         | ApiOp::ChangeList
