@@ -15,6 +15,7 @@
 //! parallel = 64                  # devices asked at a time by all jobs together
 //! retries = 2                    # further tries of a device that cannot be reached
 //! spool_max_mb = 512             # from here on, no new work is started
+//! spool_keep_hours = 24          # for a coordinator that is restored from a backup
 //! heartbeat_ms = 30000
 //!
 //! [policy]

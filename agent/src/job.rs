@@ -54,6 +54,8 @@ pub(crate) struct JobContext {
     pub(crate) bus: watch::Receiver<Option<Bus>>,
     /// Cancelled when the agent stops.
     pub(crate) stop: CancellationToken,
+    /// For how long ended jobs are remembered.
+    pub(crate) keep: Duration,
 }
 
 /// How the work on a job ended for the agent.

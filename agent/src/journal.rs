@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use prost::Message;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::discovery::{DiscoveredDevice, SweepCursor};
 use tvtfleet_proto::model::id::{JobId, Sequence, TargetNo};
 use tvtfleet_proto::model::mac::MacAddr;
+use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::{JobWant, SiteWork};
 use tvtfleet_proto::wire::v1;
 
@@ -209,6 +211,14 @@ impl Journal {
         };
         make(&mut file).map_err(JournalError::at("create", &path))?;
         Ok(file)
+    }
+
+    /// How long ago a job's file was written to; `None` where there is none.
+    pub(crate) fn age(&self, job: JobId, now: UtcMillis) -> Option<Duration> {
+        let path = self.folder.join(format!("{job}{SUFFIX}"));
+        let changed = std::fs::metadata(path).ok()?.modified().ok()?;
+        let changed = changed.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(now.since(UtcMillis::new(0).after(changed)))
     }
 
     /// Deletes the file of a job that is not wanted any more.

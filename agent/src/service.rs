@@ -24,7 +24,7 @@ use crate::intake::Intake;
 use crate::job::JobContext;
 use crate::jobs::Jobs;
 use crate::journal::{JobFile, Journal, JournalError, JournalJob};
-use crate::outbox::{Sender, SpoolShared, Writer, WriterHandle, filler};
+use crate::outbox::{Sender, SpoolShared, Writer, filler};
 use crate::spool::{Spool, SpoolError};
 use crate::status::Status;
 use crate::work::SiteContext;
@@ -180,7 +180,16 @@ impl Parts {
         let (docs_sender, docs) = mpsc::channel(QUEUE);
         let (writer, writing) = Writer::new(Arc::clone(&self.spool));
         shutdown.spawn(writing.run());
-        let context = self.job_context(&status, writer, connection.subscribe(), shutdown);
+        let context = JobContext {
+            site: self.spool.site().clone(),
+            devices: Arc::clone(&self.devices),
+            writer,
+            full: self.spool.full(),
+            status: Arc::clone(&status),
+            bus: connection.subscribe(),
+            stop: shutdown.child_token(),
+            keep: config.spool.keep,
+        };
         shutdown.spawn(Jobs::resume(context, self.journal, self.stored).run(docs));
 
         let options = config.connect_options();
@@ -209,7 +218,8 @@ impl Parts {
             "connected"
         );
         let (watermarks, told) = mpsc::channel(QUEUE);
-        let sender = Sender::new(Arc::clone(&self.spool), &bus, SEND_BACKOFF, told);
+        let clock = Arc::clone(&self.devices.clock);
+        let sender = Sender::new(Arc::clone(&self.spool), &bus, SEND_BACKOFF, told, clock);
         shutdown.spawn(sender.run(shutdown.child_token()));
         let intake = Intake {
             site: config.site.clone(),
@@ -224,6 +234,7 @@ impl Parts {
             status,
             clock: Arc::clone(&self.devices.clock),
             facts: facts(),
+            home: home(&config.data_dir),
             interval: config.heartbeat,
             watermarks,
         };
@@ -231,24 +242,6 @@ impl Parts {
         connection.send_replace(Some(bus.clone()));
         shutdown.requested().await;
         Ok(Some(bus))
-    }
-
-    fn job_context(
-        &self,
-        status: &Arc<Status>,
-        writer: WriterHandle,
-        bus: watch::Receiver<Option<Bus>>,
-        shutdown: &Shutdown,
-    ) -> JobContext {
-        JobContext {
-            site: self.spool.site().clone(),
-            devices: Arc::clone(&self.devices),
-            writer,
-            full: self.spool.full(),
-            status: Arc::clone(status),
-            bus,
-            stop: shutdown.child_token(),
-        }
     }
 }
 
@@ -307,6 +300,17 @@ pub fn hostname() -> String {
     facts().hostname
 }
 
+/// What tells a copy of a data folder from the original: the boot of the box and the folder itself.
+/// A restart of the agent changes neither.
+fn home(folder: &Path) -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let place = rustix::fs::stat(folder).map_or_else(
+        |_| String::new(),
+        |stat| format!("{}.{}", stat.st_dev, stat.st_ino),
+    );
+    format!("{}.{place}", boot.trim())
+}
+
 fn facts() -> AgentFacts {
     let names = rustix::system::uname();
     AgentFacts {
@@ -319,6 +323,13 @@ fn facts() -> AgentFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_of_a_data_folder_is_another_home() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        assert_eq!(home(one.path()), home(one.path()));
+        assert_ne!(home(one.path()), home(two.path()));
+    }
 
     #[test]
     fn a_data_folder_has_one_agent() {

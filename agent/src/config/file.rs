@@ -48,6 +48,7 @@ struct LimitsSection {
     parallel: Option<usize>,
     retries: Option<u32>,
     spool_max_mb: Option<u64>,
+    spool_keep_hours: Option<u64>,
     heartbeat_ms: Option<u64>,
 }
 
@@ -159,17 +160,23 @@ impl File {
 
 impl LimitsSection {
     fn spool(&self, base: SpoolSettings) -> Result<SpoolSettings, ConfigError> {
-        match self.spool_max_mb {
-            None => Ok(base),
+        let max_bytes = match self.spool_max_mb {
+            None => base.max_bytes,
             Some(mb) if mb < SPOOL_MIN_MB => {
                 let reason = format!("must be at least {SPOOL_MIN_MB}");
-                Err(ConfigError::invalid("limits.spool_max_mb", reason))
+                return Err(ConfigError::invalid("limits.spool_max_mb", reason));
             }
-            Some(mb) => Ok(SpoolSettings {
-                max_bytes: mb.saturating_mul(1024 * 1024),
-                ..base
-            }),
-        }
+            Some(mb) => mb.saturating_mul(1024 * 1024),
+        };
+        let keep = match self.spool_keep_hours {
+            None => base.keep,
+            Some(hours) => Duration::from_secs(hours.saturating_mul(60 * 60)),
+        };
+        Ok(SpoolSettings {
+            max_bytes,
+            keep,
+            ..base
+        })
     }
 }
 

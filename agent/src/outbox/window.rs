@@ -25,6 +25,9 @@ pub(super) enum Verdict {
     /// The coordinator knows numbers that this spool has never used: the disk lost batches that it
     /// had promised to keep. What is held must be given numbers after this one.
     Renumber(Sequence),
+    /// The coordinator misses batches that it once had, as after a restore from a backup: what is held
+    /// from here on counts as not committed again.
+    Recall(Sequence),
 }
 
 /// The state of the outbox.
@@ -67,7 +70,9 @@ impl Window {
             in_flight: BTreeMap::new(),
             generation: Generation(0),
             connected: false,
-            welcome: true,
+            // Another copy of this spool may speak for the site: nothing goes out before the
+            // coordinator has said that this one does.
+            welcome: false,
             pause: None,
             failures: 0,
             resent: None,
@@ -84,6 +89,8 @@ impl Window {
     pub(super) fn on_connection(&mut self, connected: bool) {
         if self.connected && !connected {
             self.drop_window();
+            // Meanwhile another copy of this spool may have come to speak for the site.
+            self.welcome = false;
         }
         self.connected = connected;
         // The last error was the old connection's.
@@ -161,12 +168,13 @@ impl Window {
         self.generation
     }
 
-    /// Takes the coordinator's word.
+    /// Takes the coordinator's word. `oldest` is the first batch that the spool holds.
     pub(super) fn on_watermark(
         &mut self,
         now: Instant,
         committed: Sequence,
         resend_from: Option<Sequence>,
+        oldest: Sequence,
     ) -> Verdict {
         if committed > self.appended {
             self.drop_window();
@@ -177,14 +185,20 @@ impl Window {
         self.sent = self.sent.max(self.acked);
         self.in_flight = self.in_flight.split_off(&self.acked.next());
         if let Some(from) = resend_from.filter(|from| *from <= self.acked) {
-            let from = from.max(self.committed.next());
+            let from = from.max(oldest);
             let soon = self
                 .resent
                 .is_some_and(|(last, at)| last == from && now < at + RESEND_PAUSE);
             if from <= self.acked && !soon {
                 self.resent = Some((from, now));
                 self.acked = Sequence(from.0.saturating_sub(1));
+                let recalled = self.acked < self.committed;
+                self.committed = self.committed.min(self.acked);
                 self.drop_window();
+                if recalled {
+                    self.check_invariants();
+                    return Verdict::Recall(from);
+                }
             }
         }
         self.check_invariants();
@@ -239,6 +253,7 @@ mod tests {
     fn ready(appended: u64) -> Window {
         let mut window = Window::new(Sequence(0), Sequence(appended));
         window.on_connection(true);
+        window.on_welcome(true);
         window
     }
 
@@ -292,26 +307,26 @@ mod tests {
         }
         assert!(window.is_idle());
         assert_eq!(
-            window.on_watermark(now, Sequence(4), None),
+            window.on_watermark(now, Sequence(4), None, Sequence(1)),
             Verdict::Commit(Sequence(4))
         );
         assert_eq!(
-            window.on_watermark(now, Sequence(2), None),
+            window.on_watermark(now, Sequence(2), None, Sequence(1)),
             Verdict::Commit(Sequence(4))
         );
-        window.on_watermark(now, Sequence(4), Some(Sequence(3)));
+        window.on_watermark(now, Sequence(4), Some(Sequence(3)), Sequence(5));
         assert_eq!(
             window.next_to_send(now),
             Some(Sequence(5)),
-            "what is committed is not sent again"
+            "what is deleted is not sent again"
         );
         while let Some((sequence, generation)) = send(&mut window, now, 1) {
             window.on_acked(sequence, generation);
         }
-        window.on_watermark(now, Sequence(4), Some(Sequence(5)));
+        window.on_watermark(now, Sequence(4), Some(Sequence(5)), Sequence(5));
         assert_eq!(window.next_to_send(now), None, "not twice at once");
         let later = now + RESEND_PAUSE;
-        window.on_watermark(later, Sequence(4), Some(Sequence(5)));
+        window.on_watermark(later, Sequence(4), Some(Sequence(5)), Sequence(5));
         assert_eq!(window.next_to_send(later), Some(Sequence(5)));
     }
 
@@ -320,7 +335,7 @@ mod tests {
         let now = Instant::now();
         let mut window = ready(3);
         assert_eq!(
-            window.on_watermark(now, Sequence(9), None),
+            window.on_watermark(now, Sequence(9), None, Sequence(1)),
             Verdict::Renumber(Sequence(9))
         );
         window.on_renumbered(Sequence(9), Sequence(12));
@@ -328,8 +343,29 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_to_a_coordinator_that_refuses() {
+    fn what_is_kept_is_sent_again_to_a_coordinator_that_was_restored() {
         let now = Instant::now();
+        let mut window = Window::new(Sequence(8), Sequence(9));
+        window.on_connection(true);
+        window.on_welcome(true);
+        let verdict = window.on_watermark(now, Sequence(3), Some(Sequence(4)), Sequence(6));
+        assert_eq!(verdict, Verdict::Recall(Sequence(6)));
+        assert_eq!(
+            window.next_to_send(now),
+            Some(Sequence(6)),
+            "the first that is there"
+        );
+        let verdict = window.on_watermark(now, Sequence(7), None, Sequence(6));
+        assert_eq!(verdict, Verdict::Commit(Sequence(7)));
+        assert_eq!(window.next_to_send(now), Some(Sequence(8)));
+    }
+
+    #[test]
+    fn nothing_is_sent_to_a_coordinator_that_refuses_or_has_not_spoken() {
+        let now = Instant::now();
+        let mut window = Window::new(Sequence(0), Sequence(3));
+        window.on_connection(true);
+        assert_eq!(window.next_to_send(now), None);
         let mut window = ready(3);
         window.on_welcome(false);
         assert_eq!(window.next_to_send(now), None);
@@ -427,6 +463,7 @@ mod tests {
                     // The agent dies and starts from its disk.
                     self.window = Window::new(Sequence(self.disk.0), Sequence(self.disk.1));
                     self.window.on_connection(true);
+                    self.window.on_welcome(true);
                     self.wire.clear();
                 }
                 12 if self.dice.roll(4) == 0 => {
@@ -462,12 +499,15 @@ mod tests {
         }
 
         fn heartbeat(&mut self) {
+            self.window.on_welcome(true);
             let missing = self.stream.is_empty() && self.high < self.disk.1;
             let resend = missing.then_some(Sequence(self.high + 1));
-            match self
-                .window
-                .on_watermark(self.now, Sequence(self.high), resend)
-            {
+            match self.window.on_watermark(
+                self.now,
+                Sequence(self.high),
+                resend,
+                Sequence(self.disk.0 + 1),
+            ) {
                 Verdict::Commit(committed) => {
                     assert!((1..=committed.0).all(|number| self.applied.contains(&number)));
                     self.disk.0 = committed.0;
@@ -475,6 +515,7 @@ mod tests {
                 Verdict::Renumber(_) => {
                     panic!("the coordinator knows numbers that were never used")
                 }
+                Verdict::Recall(_) => panic!("what is deleted cannot be recalled"),
             }
         }
     }

@@ -4,8 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tvtfleet_proto::model::id::{Epoch, Sequence};
+use tvtfleet_proto::model::time::UtcMillis;
 
 use super::error::SpoolError;
 use super::record::{
@@ -29,6 +31,9 @@ pub(super) struct Segment {
     pub(super) last: Sequence,
     /// Its size in bytes.
     pub(super) bytes: u64,
+    /// Since when the coordinator has all of it; `None` where it does not. The file's time of change
+    /// says the same after a restart.
+    pub(super) released: Option<UtcMillis>,
 }
 
 /// What was found when a segment was opened.
@@ -62,6 +67,18 @@ impl Segment {
         Ok(found)
     }
 
+    /// How many damaged files of a folder were set aside.
+    pub(super) fn count_damaged(folder: &Path) -> u32 {
+        let damaged = |entry: &std::fs::DirEntry| {
+            let name = entry.file_name();
+            name.to_string_lossy().ends_with(SET_ASIDE)
+        };
+        let count = std::fs::read_dir(folder).map_or(0, |entries| {
+            entries.filter_map(Result::ok).filter(damaged).count()
+        });
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
     /// Makes a new, empty segment that is on the disk when this returns.
     pub(super) fn create(
         folder: &Path,
@@ -91,6 +108,7 @@ impl Segment {
                 first,
                 last,
                 bytes,
+                released: None,
             },
             file,
         ))
@@ -138,6 +156,7 @@ impl Segment {
                 first,
                 last: wanted_last,
                 bytes: size,
+                released: None,
             };
             return Ok(Opened {
                 segment,
@@ -167,12 +186,33 @@ impl Segment {
             first,
             last: wanted_last,
             bytes: size,
+            released: None,
         };
         Ok(Opened {
             segment,
             lost,
             set_aside,
         })
+    }
+
+    /// Notes that the coordinator has all of the segment since `at`, also in the file itself.
+    pub(super) fn release(&mut self, at: UtcMillis) {
+        self.released = Some(at);
+        let noted = File::options()
+            .write(true)
+            .open(&self.path)
+            .and_then(|file| file.set_modified(to_system(at)));
+        if let Err(error) = noted {
+            // It may be kept longer or shorter after a restart, nothing else.
+            tracing::debug!(%error, path = %self.path.display(), "the time of a segment is not noted");
+        }
+    }
+
+    /// When the file was changed last.
+    pub(super) fn changed_at(&self) -> Option<UtcMillis> {
+        let changed = std::fs::metadata(&self.path).ok()?.modified().ok()?;
+        let age = changed.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(UtcMillis::new(0).after(age))
     }
 
     /// Appends records and waits until they are on the disk. After an error the file is as it was.
@@ -302,6 +342,10 @@ fn set_aside(path: &Path) -> Result<PathBuf, SpoolError> {
     let aside = PathBuf::from(aside);
     std::fs::rename(path, &aside).map_err(SpoolError::io("set aside", path))?;
     Ok(aside)
+}
+
+fn to_system(at: UtcMillis) -> SystemTime {
+    SystemTime::UNIX_EPOCH + at.since(UtcMillis::new(0))
 }
 
 fn as_u64(number: usize) -> u64 {

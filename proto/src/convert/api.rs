@@ -462,6 +462,7 @@ impl TryFrom<v1::AgentView> for AgentView {
             clock_skew_ms: wire.clock_skew_ms,
             want_taken: WantRevision(wire.want_taken),
             want_newest: WantRevision(wire.want_newest),
+            health: wire.health.map(Into::into),
         })
     }
 }
@@ -483,6 +484,7 @@ impl From<AgentView> for v1::AgentView {
             clock_skew_ms: model.clock_skew_ms,
             want_taken: model.want_taken.0,
             want_newest: model.want_newest.0,
+            health: model.health.map(Into::into),
         }
     }
 }

@@ -87,6 +87,7 @@ pub(super) fn hello(
         next: Sequence(oldest),
         want_revision: WantRevision(0),
         facts: AgentFacts::default(),
+        home: String::new(),
     };
     site::claim(db, &hello, alive, at(0)).unwrap()
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::samples;
 use crate::convert::BadField;
 use crate::error::ErrorCode;
+use crate::model::agent::{AgentView, Heartbeat, Hello};
 use crate::model::api::*;
 use crate::model::channel::{Channel, ChannelLabel, ChannelStatus, StatusSource};
 use crate::model::id::{JobId, Sequence, TargetNo};
@@ -40,6 +41,8 @@ fn every_message_survives_the_trip() {
         OutBatch: samples::batch();
         Hello: samples::hello();
         Heartbeat: samples::heartbeat();
+        Heartbeat: Heartbeat { health: Some(samples::spool_health()), ..samples::heartbeat() };
+        Hello: Hello { home: "boot.1.2".into(), ..samples::hello() };
         Watermark: samples::watermark();
         JobView: samples::job_view();
         Submitted: Submitted { job: samples::job_view() };
@@ -69,6 +72,7 @@ fn every_message_survives_the_trip() {
         AddSite: AddSite { site: samples::site(), display_name: "D".into(), labels: vec!["l".into()] };
         SiteView: samples::site_view();
         AgentView: samples::agent_view();
+        AgentView: AgentView { health: Some(samples::spool_health()), ..samples::agent_view() };
         DiscoverOptions: samples::discover_options();
         DiscoverReport: samples::discover_report();
         CoordinatorInfo: CoordinatorInfo {

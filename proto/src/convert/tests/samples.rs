@@ -5,7 +5,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::error::ErrorCode;
-use crate::model::agent::{AgentFacts, AgentView, Heartbeat, Hello, Progress, Watermark};
+use crate::model::agent::{
+    AgentFacts, AgentView, Heartbeat, Hello, Progress, SpoolHealth, Watermark,
+};
 use crate::model::api::*;
 use crate::model::ask::Ask;
 use crate::model::backend::{Backend, BackendChoice};
@@ -269,6 +271,7 @@ pub(super) fn hello() -> Hello {
         next: Sequence(9),
         want_revision: WantRevision(12),
         facts: agent_facts(),
+        home: String::new(),
     }
 }
 
@@ -294,6 +297,16 @@ pub(super) fn heartbeat() -> Heartbeat {
         spool_bytes: 4096,
         agent_time: at(6),
         progress: vec![progress()],
+        health: None,
+        home: String::new(),
+    }
+}
+
+pub(super) fn spool_health() -> SpoolHealth {
+    SpoolHealth {
+        kept_bytes: 8192,
+        damaged: 1,
+        disk_free: 1 << 30,
     }
 }
 
@@ -506,6 +519,7 @@ pub(super) fn agent_view() -> AgentView {
         clock_skew_ms: -250,
         want_taken: WantRevision(12),
         want_newest: WantRevision(13),
+        health: None,
     }
 }
 
