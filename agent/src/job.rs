@@ -17,7 +17,7 @@ use tvtfleet_bus::{Bus, rpc};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::Progress;
 use tvtfleet_proto::model::ask::Ask;
-use tvtfleet_proto::model::id::{JobId, SiteId, TargetNo};
+use tvtfleet_proto::model::id::{JobId, Sequence, SiteId, TargetNo};
 use tvtfleet_proto::model::report::{DeviceReport, Failure};
 use tvtfleet_proto::model::want::{JobWant, OutItem, SiteEvent, SiteOutcome, SiteWork};
 use tvtfleet_proto::subject::{self, RpcOp};
@@ -119,15 +119,14 @@ pub(crate) async fn decline(
         records: 0,
         range: None,
     };
-    if context
+    let written = context
         .writer
         .write(OutItem::Event(event), &want.traceparent)
-        .await
-        .is_err()
-    {
+        .await;
+    let Ok(told) = written else {
         return JobEnd::Interrupted;
-    }
-    note_ended(file).await;
+    };
+    note_ended(file, told).await;
     JobEnd::Ended
 }
 
@@ -354,8 +353,8 @@ impl JobTask {
             .write(OutItem::Event(event), &self.trace)
             .await
         {
-            Ok(_) => {
-                note_ended(self.file).await;
+            Ok(told) => {
+                note_ended(self.file, told).await;
                 JobEnd::Ended
             }
             Err(_) => JobEnd::Interrupted,
@@ -405,8 +404,8 @@ async fn until(context: &JobContext, end: tvtfleet_proto::model::time::UtcMillis
     tokio::time::sleep(end.since(context.devices.clock.now())).await;
 }
 
-async fn note_ended(mut file: JobFile) {
-    let noted = tokio::task::spawn_blocking(move || file.note_ended()).await;
+async fn note_ended(mut file: JobFile, told: Sequence) {
+    let noted = tokio::task::spawn_blocking(move || file.note_ended(told)).await;
     if let Ok(Err(error)) = noted {
         warn_journal(&error);
     }

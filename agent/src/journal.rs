@@ -4,7 +4,7 @@
 //! accepted it; after a restart it goes on with the devices that are left. Notes about devices need
 //! not reach the disk at once: a device whose note is lost is asked again, and counted once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -92,6 +92,8 @@ pub struct JournalJob {
     pub searched: Option<Sequence>,
     /// Whether the site is done with it.
     pub ended: bool,
+    /// The batch that says so, where it is known.
+    pub ended_in: Option<Sequence>,
 }
 
 impl JournalJob {
@@ -105,7 +107,13 @@ impl JournalJob {
             cursor: None,
             searched: None,
             ended: false,
+            ended_in: None,
         }
+    }
+
+    /// The last batch that anything is noted of.
+    pub(crate) fn last_noted(&self) -> Sequence {
+        self.range().map_or(Sequence(0), |(_, last)| last)
     }
 
     /// The first and last batch that hold its results.
@@ -128,12 +136,13 @@ impl JournalJob {
             Entry::Forgotten(target) => {
                 self.reported.remove(&target);
             }
-            Entry::Ended => self.ended = true,
             Entry::Found(target, device) => {
                 self.found.insert(target, *device);
             }
             Entry::Cursor(cursor) => self.cursor = Some(cursor),
             Entry::Searched(sequence) => self.searched = sequence,
+            Entry::Ended(sequence) => (self.ended, self.ended_in) = (true, sequence),
+            Entry::Reopened => (self.ended, self.ended_in) = (false, None),
         }
     }
 }
@@ -145,8 +154,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a folder and reads its jobs. Devices whose reports are in `lost` batches
-    /// are forgotten. A file that cannot be understood is set aside: the job comes again with the next
+    /// Opens the journal of a folder and reads its jobs. Devices whose reports are in batches that are
+    /// `lost` are forgotten. A file that cannot be understood is set aside: the job comes again with the next
     /// want document.
     ///
     /// # Errors
@@ -154,7 +163,7 @@ impl Journal {
     /// `storage.io`, `storage.full`.
     pub fn open(
         folder: &Path,
-        lost: &BTreeSet<Sequence>,
+        lost: &dyn Fn(Sequence) -> bool,
     ) -> Result<(Self, Vec<(JournalJob, JobFile)>), JournalError> {
         std::fs::create_dir_all(folder).map_err(JournalError::at("create", folder))?;
         let mut jobs = Vec::new();
@@ -300,13 +309,14 @@ impl JobFile {
         self.note(&Entry::Searched(Some(sequence)), true)
     }
 
-    /// Notes that the site is done with the job; on the disk when this returns.
+    /// Notes that the site is done with the job, and which batch says so; on the disk when this
+    /// returns.
     ///
     /// # Errors
     ///
     /// `storage.io`, `storage.full`.
-    pub fn note_ended(&mut self) -> Result<(), JournalError> {
-        self.note(&Entry::Ended, true)
+    pub fn note_ended(&mut self, told: Sequence) -> Result<(), JournalError> {
+        self.note(&Entry::Ended(Some(told)), true)
     }
 
     fn note(&mut self, entry: &Entry, lasting: bool) -> Result<(), JournalError> {
@@ -340,11 +350,12 @@ enum Entry {
     Work(SiteWork),
     Reported(TargetNo, ReportedDevice),
     Forgotten(TargetNo),
-    Ended,
     Found(TargetNo, Box<DiscoveredDevice>),
     Cursor(SweepCursor),
     /// `None` where the batch was lost.
     Searched(Option<Sequence>),
+    Ended(Option<Sequence>),
+    Reopened,
 }
 
 impl Entry {
@@ -360,7 +371,6 @@ impl Entry {
                 (3, body)
             }
             Self::Forgotten(target) => (4, target.0.to_le_bytes().to_vec()),
-            Self::Ended => (5, Vec::new()),
             Self::Found(target, device) => {
                 let mut body = target.0.to_le_bytes().to_vec();
                 body.extend(v1::DiscoveredDevice::from((**device).clone()).encode_to_vec());
@@ -372,6 +382,11 @@ impl Entry {
                 let number = sequence.map_or(0, |sequence| sequence.0);
                 (8, number.to_le_bytes().to_vec())
             }
+            Self::Ended(sequence) => {
+                let body = sequence.map(|sequence| sequence.0.to_le_bytes().to_vec());
+                (5, body.unwrap_or_default())
+            }
+            Self::Reopened => (9, Vec::new()),
         };
         let mut payload = vec![tag];
         payload.extend(body);
@@ -400,7 +415,6 @@ impl Entry {
                 Self::Reported(TargetNo(u32::from_le_bytes(*target)), device)
             }
             4 => Self::Forgotten(TargetNo(u32::from_le_bytes(*body.first_chunk::<4>()?))),
-            5 => Self::Ended,
             6 => {
                 let (target, rest) = body.split_first_chunk::<4>()?;
                 let device = v1::DiscoveredDevice::decode(rest).ok()?.try_into().ok()?;
@@ -411,6 +425,12 @@ impl Entry {
                 let number = u64::from_le_bytes(*body.first_chunk::<8>()?);
                 Self::Searched((number != 0).then_some(Sequence(number)))
             }
+            // The first version noted no batch.
+            5 => Self::Ended(
+                body.first_chunk::<8>()
+                    .map(|number| Sequence(u64::from_le_bytes(*number))),
+            ),
+            9 => Self::Reopened,
             _ => return None,
         })
     }
@@ -452,7 +472,7 @@ fn split_entry(bytes: &[u8]) -> Option<((usize, u32), &[u8])> {
 fn read_job(
     path: &Path,
     job: JobId,
-    lost: &BTreeSet<Sequence>,
+    lost: &dyn Fn(Sequence) -> bool,
 ) -> Result<Option<(JournalJob, JobFile)>, JournalError> {
     let unreadable = || JournalError::at("read", path);
     let mut bytes = Vec::new();
@@ -490,19 +510,24 @@ fn read_job(
     let gone: Vec<_> = found
         .reported
         .iter()
-        .filter(|(_, device)| lost.contains(&device.sequence))
+        .filter(|(_, device)| lost(device.sequence))
         .map(|(target, _)| *target)
         .collect();
+    // What the site said of its end is lost, or not true any more.
+    let untold = found.ended_in.is_some_and(lost);
+    let unsearched = found.searched.is_some_and(lost);
+    let reopened = found.ended && (untold || unsearched || !gone.is_empty());
     for target in gone {
         found.apply(Entry::Forgotten(target));
         file.note(&Entry::Forgotten(target), false)?;
     }
-    if found
-        .searched
-        .is_some_and(|sequence| lost.contains(&sequence))
-    {
+    if unsearched {
         found.apply(Entry::Searched(None));
         file.note(&Entry::Searched(None), false)?;
+    }
+    if reopened {
+        found.apply(Entry::Reopened);
+        file.note(&Entry::Reopened, true)?;
     }
     if found.ended {
         // Nobody works on it; an open file for each such job would be waste.

@@ -26,11 +26,14 @@ mod peer;
 mod plan;
 pub mod policy;
 mod reconcile;
+mod recover;
 mod retry;
 mod run;
 #[cfg(test)]
 mod run_tests;
 mod service;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod spool;
 mod status;
 mod turn;

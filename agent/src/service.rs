@@ -1,6 +1,5 @@
 //! The whole agent: opens what it owns, goes on with what it left, and connects the parts.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use tvtfleet_bus::clock::{Clock, SystemClock};
 use tvtfleet_bus::{Bus, BusError, Shutdown, connect};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::AgentFacts;
-use tvtfleet_proto::model::id::{Epoch, Sequence};
+use tvtfleet_proto::model::id::Epoch;
 
 use crate::budget::{AttemptBudget, KeeperError, drop_memory};
 use crate::config::{AgentConfig, ConfigError};
@@ -25,6 +24,7 @@ use crate::job::JobContext;
 use crate::jobs::Jobs;
 use crate::journal::{JobFile, Journal, JournalError, JournalJob};
 use crate::outbox::{Sender, SpoolShared, Writer, filler};
+use crate::recover::open_journal;
 use crate::spool::{Spool, SpoolError};
 use crate::status::Status;
 use crate::work::SiteContext;
@@ -147,14 +147,14 @@ impl Parts {
         let site = config.site.clone();
         let new_epoch = Epoch::new(uuid::Uuid::new_v4());
         let fill = |epoch, sequence| filler(&site, epoch, sequence);
-        let (spool, damages) = Spool::open(
+        let (mut spool, damages) = Spool::open(
             &config.data_dir.join("spool"),
             config.spool,
             new_epoch,
             &fill,
         )?;
-        let lost: BTreeSet<Sequence> = damages.into_iter().flat_map(|damage| damage.lost).collect();
-        let (journal, stored) = Journal::open(&config.data_dir.join("jobs"), &lost)?;
+        let folder = config.data_dir.join("jobs");
+        let (journal, stored) = open_journal(&folder, &mut spool, damages)?;
         tracing::info!(
             tvt.site.id = %config.site, epoch = %spool.epoch(), committed = spool.committed().0,
             next = spool.next().0, jobs = stored.len(), "agent starts"

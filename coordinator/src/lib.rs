@@ -24,6 +24,8 @@ pub mod render;
 pub mod results;
 mod run;
 mod serve;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod store;
 mod trust;
 mod watchdog;

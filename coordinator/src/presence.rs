@@ -21,11 +21,11 @@ const PROGRESS_MAX: usize = 64;
 
 /// Both readings of the clock.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub struct Moment {
     /// To store and send.
-    pub(crate) utc: UtcMillis,
+    pub utc: UtcMillis,
     /// To measure silence.
-    pub(crate) instant: Instant,
+    pub instant: Instant,
 }
 
 /// Everything known of the agents.

@@ -23,6 +23,7 @@ mod login_budget;
 mod nothing_lost;
 mod pytvt_peer;
 mod secrets;
+mod simulation;
 mod telemetry;
 mod trouble;
 mod trust;

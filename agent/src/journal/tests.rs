@@ -42,13 +42,13 @@ fn device(sequence: u64) -> ReportedDevice {
 }
 
 fn open(folder: &Path) -> Vec<(JournalJob, JobFile)> {
-    Journal::open(folder, &BTreeSet::new()).unwrap().1
+    Journal::open(folder, &|_| false).unwrap().1
 }
 
 #[test]
 fn a_job_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    let (journal, jobs) = Journal::open(folder.path(), &BTreeSet::new()).unwrap();
+    let (journal, jobs) = Journal::open(folder.path(), &|_| false).unwrap();
     assert!(jobs.is_empty());
     let mut file = journal.create(&want(None)).unwrap();
     file.note_work(&work()).unwrap();
@@ -60,7 +60,7 @@ fn a_job_goes_on_where_it_was() {
     assert_eq!(found.reported, [(TargetNo(4), device(9))].into());
     assert_eq!(found.range(), Some((Sequence(9), Sequence(9))));
     assert!(!found.ended);
-    file.note_ended().unwrap();
+    file.note_ended(Sequence(10)).unwrap();
     assert!(open(folder.path())[0].0.ended);
     journal.remove(job()).unwrap();
     journal.remove(job()).unwrap();
@@ -70,10 +70,10 @@ fn a_job_goes_on_where_it_was() {
 #[test]
 fn reports_in_lost_batches_are_forgotten() {
     let folder = tempfile::tempdir().unwrap();
-    let (journal, _) = Journal::open(folder.path(), &BTreeSet::new()).unwrap();
+    let (journal, _) = Journal::open(folder.path(), &|_| false).unwrap();
     let mut file = journal.create(&want(Some(work()))).unwrap();
     file.note_reported(TargetNo(4), device(9)).unwrap();
-    let (_, jobs) = Journal::open(folder.path(), &[Sequence(9)].into()).unwrap();
+    let (_, jobs) = Journal::open(folder.path(), &|sequence| sequence == Sequence(9)).unwrap();
     assert!(jobs[0].0.reported.is_empty());
     assert!(open(folder.path())[0].0.reported.is_empty(), "for good");
 }
@@ -81,7 +81,7 @@ fn reports_in_lost_batches_are_forgotten() {
 #[test]
 fn a_discovery_goes_on_with_what_it_found() {
     let folder = tempfile::tempdir().unwrap();
-    let (journal, _) = Journal::open(folder.path(), &BTreeSet::new()).unwrap();
+    let (journal, _) = Journal::open(folder.path(), &|_| false).unwrap();
     let mut file = journal.create(&want(Some(work()))).unwrap();
     let address = std::net::Ipv4Addr::new(10, 0, 0, 7);
     let device = DiscoveredDevice::try_from(v1::DiscoveredDevice {
@@ -102,7 +102,7 @@ fn a_discovery_goes_on_with_what_it_found() {
     file.note_searched(Sequence(9)).unwrap();
     let found = open(folder.path()).remove(0).0;
     assert_eq!(found.range(), Some((Sequence(9), Sequence(9))));
-    let (_, jobs) = Journal::open(folder.path(), &[Sequence(9)].into()).unwrap();
+    let (_, jobs) = Journal::open(folder.path(), &|sequence| sequence == Sequence(9)).unwrap();
     assert_eq!(jobs[0].0.searched, None);
     assert_eq!(open(folder.path())[0].0.searched, None, "for good");
 }
@@ -110,18 +110,18 @@ fn a_discovery_goes_on_with_what_it_found() {
 #[test]
 fn any_cut_keeps_what_was_written_before() {
     let folder = tempfile::tempdir().unwrap();
-    let (journal, _) = Journal::open(folder.path(), &BTreeSet::new()).unwrap();
+    let (journal, _) = Journal::open(folder.path(), &|_| false).unwrap();
     let mut file = journal.create(&want(Some(work()))).unwrap();
     let path = file.path.clone();
     let first = std::fs::metadata(&path).unwrap().len();
     file.note_reported(TargetNo(4), device(9)).unwrap();
-    file.note_ended().unwrap();
+    file.note_ended(Sequence(10)).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     for cut in usize::try_from(first).unwrap()..bytes.len() {
         std::fs::write(&path, &bytes[..cut]).unwrap();
         let (found, mut file) = open(folder.path()).pop().unwrap();
         assert!(!found.ended);
-        file.note_ended().unwrap();
+        file.note_ended(Sequence(10)).unwrap();
         assert!(open(folder.path())[0].0.ended, "cut at {cut}");
     }
     std::fs::write(&path, &bytes[..5]).unwrap();

@@ -127,7 +127,7 @@ const TRACE_MAX: usize = 128;
 
 /// A sealed batch with the trace it belongs to, as the spool keeps it: length of the context (1),
 /// context, batch.
-pub(super) fn encode(sealed: &[u8], traceparent: &str) -> Vec<u8> {
+pub(crate) fn encode(sealed: &[u8], traceparent: &str) -> Vec<u8> {
     let trace = if traceparent.len() <= TRACE_MAX {
         traceparent.as_bytes()
     } else {
@@ -138,6 +138,11 @@ pub(super) fn encode(sealed: &[u8], traceparent: &str) -> Vec<u8> {
     bytes.extend_from_slice(trace);
     bytes.extend_from_slice(sealed);
     bytes
+}
+
+/// The sealed batch in a payload of the spool.
+pub(crate) fn sealed_batch(payload: &[u8]) -> Option<&[u8]> {
+    decode(payload).map(|(sealed, _)| sealed)
 }
 
 /// Takes apart what [`encode`] made.

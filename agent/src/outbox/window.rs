@@ -15,11 +15,11 @@ const RESEND_PAUSE: Duration = Duration::from_secs(20);
 
 /// One send: acknowledgements of an older window do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Generation(u64);
+pub(crate) struct Generation(u64);
 
 /// What to do about a watermark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Delete everything up to here.
     Commit(Sequence),
     /// The coordinator knows numbers that this spool has never used: the disk lost batches that it
@@ -34,7 +34,7 @@ pub(super) enum Verdict {
 ///
 /// `committed <= acked <= sent <= appended`.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(crate) struct Window {
     committed: Sequence,
     /// The stream has everything up to here.
     acked: Sequence,
@@ -61,7 +61,7 @@ struct Flight {
 
 impl Window {
     /// An outbox that starts again behind what the coordinator is known to have.
-    pub(super) fn new(committed: Sequence, appended: Sequence) -> Self {
+    pub(crate) fn new(committed: Sequence, appended: Sequence) -> Self {
         Self {
             committed,
             acked: committed,
@@ -80,13 +80,13 @@ impl Window {
     }
 
     /// Notes a new batch in the spool.
-    pub(super) fn on_appended(&mut self, last: Sequence) {
+    pub(crate) fn on_appended(&mut self, last: Sequence) {
         self.appended = self.appended.max(last);
         self.check_invariants();
     }
 
     /// Notes the state of the connection. What was on its way over a lost one is sent again.
-    pub(super) fn on_connection(&mut self, connected: bool) {
+    pub(crate) fn on_connection(&mut self, connected: bool) {
         if self.connected && !connected {
             self.drop_window();
             // Meanwhile another copy of this spool may have come to speak for the site.
@@ -98,7 +98,7 @@ impl Window {
     }
 
     /// Notes whether the coordinator wants anything from this agent at all.
-    pub(super) fn on_welcome(&mut self, welcome: bool) {
+    pub(crate) fn on_welcome(&mut self, welcome: bool) {
         if !welcome {
             self.drop_window();
         }
@@ -106,7 +106,7 @@ impl Window {
     }
 
     /// The batch to send now, if any.
-    pub(super) fn next_to_send(&self, now: Instant) -> Option<Sequence> {
+    pub(crate) fn next_to_send(&self, now: Instant) -> Option<Sequence> {
         let allowed = self.connected && self.welcome && self.pause.is_none_or(|end| end <= now);
         let bytes: usize = self.in_flight.values().map(|flight| flight.bytes).sum();
         let room = self.in_flight.len() < BATCHES_MAX && bytes < BYTES_MAX;
@@ -114,7 +114,7 @@ impl Window {
     }
 
     /// Notes that the batch of [`Self::next_to_send`] is on its way.
-    pub(super) fn on_sent(&mut self, sequence: Sequence, bytes: usize) -> Generation {
+    pub(crate) fn on_sent(&mut self, sequence: Sequence, bytes: usize) -> Generation {
         debug_assert_eq!(sequence, self.sent.next(), "batches go out in order");
         self.sent = sequence;
         self.in_flight.insert(
@@ -129,7 +129,7 @@ impl Window {
     }
 
     /// Notes that the stream has a batch.
-    pub(super) fn on_acked(&mut self, sequence: Sequence, generation: Generation) {
+    pub(crate) fn on_acked(&mut self, sequence: Sequence, generation: Generation) {
         if generation != self.generation {
             return;
         }
@@ -148,7 +148,7 @@ impl Window {
 
     /// Notes that a batch was not acknowledged: the whole window is sent again after the delay that
     /// `delay` gives for the number of failures in a row. Says whether this was news.
-    pub(super) fn on_failed(
+    pub(crate) fn on_failed(
         &mut self,
         generation: Generation,
         now: Instant,
@@ -164,12 +164,12 @@ impl Window {
     }
 
     /// The current generation, for errors before a batch was on its way.
-    pub(super) const fn generation(&self) -> Generation {
+    pub(crate) const fn generation(&self) -> Generation {
         self.generation
     }
 
     /// Takes the coordinator's word. `oldest` is the first batch that the spool holds.
-    pub(super) fn on_watermark(
+    pub(crate) fn on_watermark(
         &mut self,
         now: Instant,
         committed: Sequence,
@@ -206,7 +206,7 @@ impl Window {
     }
 
     /// Starts again after the spool has been renumbered.
-    pub(super) fn on_renumbered(&mut self, committed: Sequence, appended: Sequence) {
+    pub(crate) fn on_renumbered(&mut self, committed: Sequence, appended: Sequence) {
         self.committed = committed;
         self.acked = committed;
         self.appended = appended.max(committed);
@@ -215,7 +215,7 @@ impl Window {
     }
 
     /// When [`Self::next_to_send`] may say something else without anything having happened.
-    pub(super) fn wake_at(&self) -> Option<Instant> {
+    pub(crate) fn wake_at(&self) -> Option<Instant> {
         self.pause
             .filter(|_| self.connected && self.welcome && self.sent < self.appended)
     }

@@ -18,7 +18,7 @@ use super::state::{sync_folder, write_whole};
 
 const SUFFIX: &str = ".seg";
 const SET_ASIDE: &str = ".damaged";
-/// More numbers than this are never in one segment: a file that claims so is not ours.
+/// More numbers than this are never in one segment.
 const NUMBERS_MAX: u64 = 1 << 20;
 
 /// One segment file and what is in it. An empty one has `last` before `first`.
@@ -127,16 +127,17 @@ impl Segment {
         filler: &dyn Fn(Sequence) -> Vec<u8>,
     ) -> Result<Opened, SpoolError> {
         let bytes = std::fs::read(&path).map_err(SpoolError::io("read", &path))?;
+        // The state file is of this version, so a header that is not is damaged.
         let header = read_header(&bytes);
-        if header == Err(BadHeader::Newer) {
-            return Err(SpoolError::Newer(path));
-        }
-        if header.is_ok_and(|found| found != epoch) {
-            return Err(SpoolError::Foreign(path));
-        }
+        let whole = header == Ok(epoch);
         // A crash while the file was made; nothing had been written to it.
         let unborn = bytes.len() < SEGMENT_HEADER && next_first.is_none();
-        let found = scan(&bytes);
+        let found = if header.is_ok_and(|found| !is_nearly(found, epoch)) {
+            // Another spool's: its results are not this one's.
+            Scan::default()
+        } else {
+            scan(&bytes)
+        };
         let wanted_last = match (next_first, found.records.last(), found.torn) {
             (Some(next), _, _) => Sequence(next.0.saturating_sub(1)),
             // The batch that was being written: it may have reached somebody all the same.
@@ -145,11 +146,15 @@ impl Segment {
             (None, Some((last, _)), None) => *last,
             (None, None, None) => Sequence(first.0.saturating_sub(1)),
         };
-        if wanted_last.0.saturating_sub(first.0) > NUMBERS_MAX {
-            return Err(SpoolError::Foreign(path));
-        }
-        let mut lost = missing(&found, first, wanted_last);
-        if lost.is_empty() && found.torn.is_none() && header.is_ok() {
+        let wanted_last = if wanted_last.0.saturating_sub(first.0) > NUMBERS_MAX {
+            // Numbers were left out behind it, and nobody waits for them.
+            let last = found.records.last().map(|(last, _)| *last);
+            last.unwrap_or(Sequence(first.0.saturating_sub(1)))
+        } else {
+            wanted_last
+        };
+        let lost = missing(&found, first, wanted_last);
+        if lost.is_empty() && found.torn.is_none() && whole {
             let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             let segment = Self {
                 path,
@@ -164,8 +169,9 @@ impl Segment {
                 set_aside: None,
             });
         }
-        // A torn end alone is no damage; there the filler is written, but nothing is lost.
-        let damaged = found.holes || header.is_err() && !unborn || next_first.is_some();
+        // A torn end alone is no damage. Its batch counts as lost all the same: it may have been whole
+        // before the disk failed.
+        let damaged = found.holes || !whole && !unborn || next_first.is_some();
         let set_aside = if damaged {
             Some(set_aside(&path)?)
         } else {
@@ -177,9 +183,6 @@ impl Segment {
             .and_then(|name| name.to_str())
             .unwrap_or_default();
         write_whole(folder, name, &mended).map_err(SpoolError::io("mend", &path))?;
-        if !damaged {
-            lost.clear();
-        }
         let size = u64::try_from(mended.len()).unwrap_or(u64::MAX);
         let segment = Self {
             path,
@@ -297,12 +300,25 @@ impl Segment {
     }
 }
 
-/// The epoch that a segment file says, for when the state file is gone.
-pub(super) fn epoch_of(path: &Path) -> Option<Epoch> {
+/// The epoch that a segment file says, for when the state file is gone; `None` where it is damaged.
+pub(super) fn epoch_of(path: &Path) -> Result<Option<Epoch>, SpoolError> {
     let mut header = [0; SEGMENT_HEADER];
-    let mut file = File::open(path).ok()?;
-    file.read_exact(&mut header).ok()?;
-    read_header(&header).ok()
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    if read.is_err() {
+        return Ok(None);
+    }
+    match read_header(&header) {
+        Ok(epoch) => Ok(Some(epoch)),
+        Err(BadHeader::Damaged) => Ok(None),
+        Err(BadHeader::Newer) => Err(SpoolError::Newer(path.to_owned())),
+    }
+}
+
+/// Whether an epoch is the other one but for a few bits: two of them differ in about half of theirs.
+fn is_nearly(one: Epoch, other: Epoch) -> bool {
+    const BITS: u32 = 8;
+    let (one, other) = (one.uuid().as_u128(), other.uuid().as_u128());
+    (one ^ other).count_ones() <= BITS
 }
 
 fn missing(found: &Scan, first: Sequence, last: Sequence) -> Vec<Sequence> {

@@ -53,11 +53,11 @@ pub struct SpoolRecord {
     pub payload: Vec<u8>,
 }
 
-/// Damage that was found and mended when a spool was opened.
+/// What was found and mended when a spool was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// Where the damaged file was put.
-    pub set_aside: PathBuf,
+    /// Where the damaged file was put; `None` where only the end of the last one was half written.
+    pub set_aside: Option<PathBuf>,
     /// The batches that are gone; empty ones stand in their place.
     pub lost: Vec<Sequence>,
 }
@@ -91,8 +91,7 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// `storage.io`, `storage.full`, `storage.version`, `storage.corrupt` where the files belong to
-    /// different spools.
+    /// `storage.io`, `storage.full`, `storage.version`. Damage is never an error.
     pub fn open(
         folder: &Path,
         settings: SpoolSettings,
@@ -105,10 +104,10 @@ impl Spool {
             Some(state) => state,
             None => {
                 // The segments say which spool it is; how far the coordinator got, it says itself.
-                let epoch = files
-                    .iter()
-                    .find_map(|(_, path)| epoch_of(path))
-                    .unwrap_or(new_epoch);
+                let mut epoch = new_epoch;
+                for (_, path) in files.iter().rev() {
+                    epoch = epoch_of(path)?.unwrap_or(epoch);
+                }
                 let oldest = files.first().map_or(Sequence(1), |(first, _)| *first);
                 let state = State {
                     epoch,
@@ -438,16 +437,17 @@ fn open_all(
     for (index, (first, path)) in files.iter().enumerate() {
         let next_first = files.get(index.saturating_add(1)).map(|(next, _)| *next);
         let opened = Segment::open(folder, epoch, *first, path.clone(), next_first, &filler)?;
-        if let Some(set_aside) = opened.set_aside {
-            let damage = Damage {
-                set_aside,
-                lost: opened.lost,
-            };
+        if let Some(file) = &opened.set_aside {
             tracing::error!(
-                file = %damage.set_aside.display(), lost = damage.lost.len(),
+                file = %file.display(), lost = opened.lost.len(),
                 "a segment of the spool was damaged and has been set aside"
             );
-            damages.push(damage);
+        }
+        if opened.set_aside.is_some() || !opened.lost.is_empty() {
+            damages.push(Damage {
+                set_aside: opened.set_aside,
+                lost: opened.lost,
+            });
         }
         segments.push(opened.segment);
     }

@@ -44,6 +44,12 @@ pub use error::{DbError, StoreError};
 pub use query::{Table, tables_help};
 pub(crate) use worker::Store;
 
+/// Sets up a connection that writes.
+#[cfg(feature = "simulation")]
+pub(crate) fn prepare(db: &mut rusqlite::Connection) -> Result<(), StoreError> {
+    schema::prepare(db, true)
+}
+
 /// Reading and changing devices.
 pub(crate) mod inventory {
     pub(crate) use super::channels::{pending, refresh};

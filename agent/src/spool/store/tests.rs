@@ -96,7 +96,12 @@ fn a_torn_end_is_cut_and_its_number_is_not_used_again() {
         .set_len(length - 5)
         .unwrap();
     let (mut spool, damages) = open(folder.path());
-    assert!(damages.is_empty(), "a torn end is no damage");
+    assert_eq!(
+        (damages.len(), &damages[0].set_aside),
+        (1, &None),
+        "no damage"
+    );
+    assert_eq!(damages[0].lost, [Sequence(2)]);
     let records = all(&mut spool);
     assert_eq!(records[0].payload, payload(1));
     assert_eq!(records[1].payload, filler(epoch(), Sequence(2)));
@@ -115,7 +120,7 @@ fn a_damaged_segment_is_set_aside_and_its_other_batches_live() {
     file.write_all(b"#").unwrap();
     let (mut spool, damages) = open(folder.path());
     assert_eq!(damages.len(), 1);
-    assert!(damages[0].set_aside.exists());
+    assert!(damages[0].set_aside.as_ref().unwrap().exists());
     let lost: Vec<_> = damages[0].lost.iter().map(|number| number.0).collect();
     assert_eq!(lost.len(), 1);
     let records = all(&mut spool);
@@ -149,15 +154,46 @@ fn a_missing_segment_and_a_lost_state_are_survived() {
 }
 
 #[test]
-fn segments_of_another_spool_are_refused() {
+fn segments_of_another_spool_are_set_aside() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let other = Epoch::new(uuid::Uuid::from_u128(2));
+    let other = Epoch::new(uuid::Uuid::from_u128(u128::MAX));
     fill(&mut open(one.path()).0, 1);
     let (mut spool, _) = Spool::open(two.path(), SMALL, other, &filler).unwrap();
     fill(&mut spool, 1);
     std::fs::copy(&files(two.path())[0], &files(one.path())[0]).unwrap();
-    let error = Spool::open(one.path(), SMALL, epoch(), &filler).unwrap_err();
-    assert!(matches!(error, SpoolError::Foreign(_)), "{error}");
+    let (mut spool, damages) = open(one.path());
+    assert!(damages[0].set_aside.is_some());
+    assert_eq!(spool.damaged(), 1);
+    assert_eq!((spool.epoch(), spool.next()), (epoch(), Sequence(1)));
+    fill(&mut spool, 1);
+}
+
+#[test]
+fn one_flipped_bit_never_refuses_a_start_and_loses_one_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(&mut open(folder.path()).0, 5);
+    let whole: Vec<_> = files(folder.path())
+        .into_iter()
+        .map(|path| (std::fs::read(&path).unwrap(), path))
+        .collect();
+    for (bytes, path) in &whole {
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            std::fs::write(path, flipped).unwrap();
+            let (mut spool, damages) = open(folder.path());
+            let lost: Vec<_> = damages.into_iter().flat_map(|damage| damage.lost).collect();
+            assert!(lost.len() <= 1, "{path:?} at {at}: {lost:?}");
+            for record in all(&mut spool) {
+                if !lost.contains(&record.sequence) {
+                    assert_eq!(record.payload, payload(record.sequence.0));
+                }
+            }
+            for (bytes, path) in &whole {
+                std::fs::write(path, bytes).unwrap();
+            }
+        }
+    }
 }
 
 #[test]
