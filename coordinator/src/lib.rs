@@ -11,6 +11,7 @@
 
 mod agents;
 mod channels;
+mod checkup;
 pub mod config;
 mod core;
 pub mod diff;

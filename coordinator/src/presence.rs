@@ -21,6 +21,10 @@ const PROGRESS_MAX: usize = 64;
 
 /// Both readings of the clock.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(feature = "simulation"),
+    expect(unreachable_pub, reason = "the simulation hands it in")
+)]
 pub struct Moment {
     /// To store and send.
     pub utc: UtcMillis,

@@ -22,6 +22,7 @@ use tvtfleet_proto::model::query::ImportResults;
 use tvtfleet_proto::subject::{self, ApiOp};
 use tvtfleet_proto::wire::v1;
 
+use crate::checkup;
 use crate::core::Core;
 use crate::intake::chain;
 use crate::store::{DbError, StoreError, inventory, job, site};
@@ -201,6 +202,10 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                     .map(v1::AgentView::from)
                     .collect(),
             }))
+        }
+        ApiOp::CoordinatorCheck => {
+            let checkup = checkup::examine(&core).await.map_err(store_error)?;
+            Ok(Reply::of(&v1::Checkup::from(checkup)))
         }
         ApiOp::CoordinatorInfo => {
             let at = read(&core, "read the cursor", site::position).await?;

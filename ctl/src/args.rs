@@ -3,8 +3,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    admin, agents, changes, completions, decode, device, diff, discover, inventory, jobs, local,
-    man, scan, sites, sql, status,
+    admin, agents, changes, completions, decode, device, diff, discover, doctor, inventory, jobs,
+    local, man, scan, sites, sql, status,
 };
 use crate::env;
 use crate::exit::Outcome;
@@ -57,6 +57,8 @@ pub(crate) enum Command {
     /// Set up and govern a fleet: accounts, tenants, operators, joining
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Look at all parts of the fleet and say what to do
+    Doctor(doctor::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Write the manual pages into a folder
@@ -81,6 +83,7 @@ impl Command {
             Self::Decode(_) => "decode",
             Self::Status(_) => "status",
             Self::Admin(_) => "admin",
+            Self::Doctor(_) => "doctor",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }
@@ -103,6 +106,7 @@ impl Command {
             Self::Decode(args) => args.run(io),
             Self::Status(args) => args.run(io).await,
             Self::Admin(command) => command.run(io).await,
+            Self::Doctor(args) => args.run(io).await,
             Self::Completions(args) => args.run(io),
             Self::Man(args) => args.run(io),
         }

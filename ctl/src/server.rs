@@ -14,6 +14,7 @@ use tvtfleet_proto::model::api::{
     ShowJob, SiteSearched, SiteView, SubmitJob, Submitted,
 };
 use tvtfleet_proto::model::change::{Change, ChangePage, ListChanges};
+use tvtfleet_proto::model::checkup::Checkup;
 use tvtfleet_proto::model::id::{JobId, SiteId, TargetNo};
 use tvtfleet_proto::model::job::JobView;
 use tvtfleet_proto::model::query::{EditDevices, ImportResults, QueryPage, RunQuery};
@@ -317,6 +318,12 @@ impl Server {
             .call::<v1::ListAgents, _>(ApiOp::AgentList, v1::ListAgents {})
             .await?;
         self.convert_all(list.agents)
+    }
+
+    /// Has the coordinator look at everything.
+    pub(crate) async fn checkup(&self) -> Result<Checkup, CliError> {
+        self.ask::<v1::AskCheckup, v1::Checkup, _>(ApiOp::CoordinatorCheck, v1::AskCheckup {})
+            .await
     }
 
     /// Asks the coordinator about itself.

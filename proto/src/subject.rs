@@ -120,6 +120,8 @@ pub enum ApiOp {
     CoordinatorInfo,
     /// Takes what the fleet's authority says.
     RosterUpdate,
+    /// Looks at everything and says what to do.
+    CoordinatorCheck,
 }
 
 impl ApiOp {
@@ -143,6 +145,7 @@ impl ApiOp {
         Self::AgentList,
         Self::CoordinatorInfo,
         Self::RosterUpdate,
+        Self::CoordinatorCheck,
     ];
 
     /// The two tokens in the subject.
@@ -167,6 +170,7 @@ impl ApiOp {
             Self::AgentList => ("agent", "list"),
             Self::CoordinatorInfo => ("coordinator", "info"),
             Self::RosterUpdate => ("roster", "update"),
+            Self::CoordinatorCheck => ("coordinator", "check"),
         }
     }
 }

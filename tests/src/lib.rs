@@ -22,6 +22,7 @@ pub mod netns;
 pub mod pcap;
 pub mod program;
 pub mod sample;
+pub mod soak;
 pub mod wait;
 
 pub use nats::NatsServer;

@@ -15,6 +15,7 @@ mod devices;
 mod edit;
 mod error;
 mod found;
+mod health;
 mod history;
 mod import;
 mod job_rows;
@@ -41,6 +42,7 @@ mod worker;
 pub(crate) use apply::{Applied, Batch, Incoming, Unreadable, apply};
 pub(crate) use columns::{DeviceRow, SiteRow};
 pub use error::{DbError, StoreError};
+pub(crate) use health::Health;
 pub use query::{Table, tables_help};
 pub(crate) use worker::Store;
 

@@ -16,6 +16,7 @@ use tvtfleet_proto::model::query::{QueryPage, RunQuery};
 use tvtfleet_proto::model::time::UtcMillis;
 
 use super::error::{DbError, StoreError};
+use super::health::{self, Health};
 use super::{query, schema};
 
 /// Transactions that may wait for the writer; more submitters wait in turn.
@@ -159,6 +160,21 @@ impl Store {
             result.map_err(|source| StoreError::Failed { step, source })
         });
         result.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Looks at how the database is doing, for about `limit`.
+    ///
+    /// # Errors
+    ///
+    /// That of the database.
+    pub(crate) async fn health(&self, limit: Duration) -> Result<Health, StoreError> {
+        let path = Arc::clone(&self.path);
+        let result = tokio::task::spawn_blocking(move || health::look(&path, limit));
+        let result = result.await.map_err(|_| StoreError::Closed)?;
+        result.map_err(|source| StoreError::Failed {
+            step: "look at the database",
+            source,
+        })
     }
 
     /// Answers a question in SQL.

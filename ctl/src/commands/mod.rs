@@ -8,6 +8,7 @@ pub(crate) mod decode;
 pub(crate) mod device;
 pub(crate) mod diff;
 pub(crate) mod discover;
+pub(crate) mod doctor;
 pub(crate) mod inventory;
 pub(crate) mod jobs;
 pub(crate) mod local;

@@ -3,6 +3,7 @@
 //! `TryFrom<wire>` checks, `From<model>` cannot fail, and the round trip is the identity (tested).
 
 mod api;
+mod checkup;
 mod device;
 mod discovery;
 mod field;

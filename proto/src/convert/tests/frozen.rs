@@ -38,6 +38,10 @@ fn encoded() -> BTreeMap<&'static str, Vec<u8>> {
         ),
         ("Hello", v1::Hello::from(samples::hello()).encode_to_vec()),
         (
+            "Checkup",
+            v1::Checkup::from(samples::checkup()).encode_to_vec(),
+        ),
+        (
             "SpoolHealth",
             v1::SpoolHealth::from(samples::spool_health()).encode_to_vec(),
         ),

@@ -13,6 +13,7 @@ use crate::error::ErrorCode;
 use crate::model::agent::{AgentView, Heartbeat, Hello};
 use crate::model::api::*;
 use crate::model::channel::{Channel, ChannelLabel, ChannelStatus, StatusSource};
+use crate::model::checkup::Checkup;
 use crate::model::id::{JobId, Sequence, TargetNo};
 use crate::model::report::{DeviceFacts, DeviceReport, Failure};
 use crate::model::time::UtcMillis;
@@ -73,6 +74,7 @@ fn every_message_survives_the_trip() {
         SiteView: samples::site_view();
         AgentView: samples::agent_view();
         AgentView: AgentView { health: Some(samples::spool_health()), ..samples::agent_view() };
+        Checkup: samples::checkup();
         DiscoverOptions: samples::discover_options();
         DiscoverReport: samples::discover_report();
         CoordinatorInfo: CoordinatorInfo {

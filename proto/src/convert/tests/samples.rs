@@ -13,6 +13,7 @@ use crate::model::ask::Ask;
 use crate::model::backend::{Backend, BackendChoice};
 use crate::model::change::*;
 use crate::model::channel::{Channel, ChannelLabel, ChannelStatus, StatusSource};
+use crate::model::checkup::{Checkup, Finding, Level};
 use crate::model::discovery::*;
 use crate::model::id::{Epoch, ImportId, JobId, Sequence, SiteId, TargetNo, WantRevision};
 use crate::model::inventory::InventoryEntry;
@@ -520,6 +521,13 @@ pub(super) fn agent_view() -> AgentView {
         want_taken: WantRevision(12),
         want_newest: WantRevision(13),
         health: None,
+    }
+}
+
+pub(super) fn checkup() -> Checkup {
+    let found = Finding::ok("stream", "TVT_OUT", "91 % full");
+    Checkup {
+        findings: vec![found.worse(Level::Warn, "give it more room")],
     }
 }
 
