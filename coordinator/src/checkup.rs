@@ -44,7 +44,11 @@ pub(crate) async fn examine(core: &Core) -> Result<Checkup, StoreError> {
     }
     let health = core.store.health(DATABASE_LIMIT).await?;
     let data = &core.config.data_dir;
-    findings.extend(of_database(&health, wal_bytes(data), position.quarantined));
+    findings.extend(of_database(
+        &health,
+        core.store.wal_bytes(),
+        position.quarantined,
+    ));
     findings.push(of_disk("coordinator", free_bytes(data)));
     findings.extend(certificate::look(&core.config.nats, core.clock.now()));
     let views = core.presence().views(core.now().instant);
@@ -190,11 +194,6 @@ pub(crate) fn of_disk(subject: &str, free: u64) -> Finding {
 fn free_bytes(folder: &Path) -> u64 {
     let space = rustix::fs::statvfs(folder);
     space.map_or(0, |space| space.f_bavail.saturating_mul(space.f_frsize))
-}
-
-fn wal_bytes(folder: &Path) -> u64 {
-    let file = folder.join("coordinator.db-wal");
-    std::fs::metadata(file).map_or(0, |file| file.len())
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod presence;
 mod publish;
 pub mod render;
 pub mod results;
+mod retention;
 mod run;
 mod serve;
 #[cfg(feature = "simulation")]

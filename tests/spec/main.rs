@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod bounds;
 mod bus_connect;
 mod bus_out;
 mod bus_rpc;

@@ -24,6 +24,7 @@ mod keys;
 mod pack;
 mod past;
 mod producers;
+mod prune;
 mod quarantine;
 mod query;
 mod report;
@@ -43,6 +44,7 @@ pub(crate) use apply::{Applied, Batch, Incoming, Unreadable, apply};
 pub(crate) use columns::{DeviceRow, SiteRow};
 pub use error::{DbError, StoreError};
 pub(crate) use health::Health;
+pub(crate) use prune::{Cutoffs, prune};
 pub use query::{Table, tables_help};
 pub(crate) use worker::Store;
 

@@ -7,5 +7,6 @@ mod fixture;
 mod history;
 mod jobs;
 pub(super) mod query_fixture;
+mod retention;
 mod speed;
 mod spools;

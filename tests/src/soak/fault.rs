@@ -154,6 +154,7 @@ async fn clone(stage: &mut Stage, site: &'static str, pause: Duration) {
     stage.fleet.start_agent(site);
     let clone = stage.fleet.start_clone(site, &copy);
     stage.excused += 2;
+    stage.cloned = true;
     tokio::time::sleep(pause * 2).await;
     clone.kill().await;
     fs::remove_dir_all(&copy).expect("the copy can be removed");

@@ -55,6 +55,10 @@ pub(super) struct Stage {
     /// Deaths and doubles of agents in this round: their devices may be asked again.
     pub(super) excused: u32,
     asked: u64,
+    /// Whether an agent was cloned in this round.
+    pub(super) cloned: bool,
+    /// What the recorders had complained of before this round.
+    pub(super) violations: u64,
 }
 
 impl Stage {
@@ -99,6 +103,8 @@ impl Stage {
             faults: setting.faults,
             excused: 0,
             asked,
+            cloned: false,
+            violations: 0,
         }
     }
 
@@ -106,6 +112,7 @@ impl Stage {
     pub(super) async fn round(&mut self, outcome: &mut Outcome) {
         outcome.rounds += 1;
         self.excused = 0;
+        self.cloned = false;
         let updated = self.update(outcome.rounds).await;
         let said = self
             .fleet
@@ -142,6 +149,7 @@ impl Stage {
         let again = books::balance(self, &job, &updated, asked - self.asked, outcome).await;
         outcome.again += again;
         self.asked = asked;
+        self.violations = self.fleet.simulator.totals().violations;
     }
 
     /// Installs firmware on some recorders, which the next scan finds. Returns the versions, each of
