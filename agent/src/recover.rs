@@ -5,6 +5,7 @@
 //! again whose report is there.
 
 use std::cell::Cell;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -83,8 +84,8 @@ fn recover(spool: &mut Spool, jobs: &mut [(JournalJob, JobFile)]) -> Result<(), 
                 else {
                     continue;
                 };
-                if !job.reported.contains_key(&target) {
-                    job.reported.insert(target, device);
+                if let Entry::Vacant(missing) = job.reported.entry(target) {
+                    missing.insert(device);
                     file.note_reported(target, device)?;
                 }
             }

@@ -58,6 +58,15 @@ pub struct Sent {
     pub body: Vec<u8>,
 }
 
+/// What an agent says.
+#[derive(Clone, Debug)]
+pub enum Word {
+    /// On a new connection, or while it is refused.
+    Hello(Hello),
+    /// Else.
+    Heartbeat(Heartbeat),
+}
+
 /// One life of an agent.
 #[derive(Debug)]
 pub struct Site {
@@ -368,9 +377,9 @@ impl Site {
 
     /// What the agent says next: a hello where it has not been welcomed, else a heartbeat.
     #[must_use]
-    pub fn say(&self, now: UtcMillis) -> Result<Heartbeat, Hello> {
+    pub fn say(&self, now: UtcMillis) -> Word {
         if self.welcome {
-            return Ok(Heartbeat {
+            return Word::Heartbeat(Heartbeat {
                 site: self.site.clone(),
                 epoch: self.spool.epoch(),
                 next: self.spool.next(),
@@ -382,7 +391,7 @@ impl Site {
                 home: self.home.clone(),
             });
         }
-        Err(Hello {
+        Word::Hello(Hello {
             site: self.site.clone(),
             epoch: self.spool.epoch(),
             oldest: self.spool.oldest(),

@@ -185,8 +185,8 @@ pub(crate) fn of_disk(subject: &str, free: u64) -> Finding {
     let found = Finding::ok("disk", subject, format!("{} MB free", free >> 20));
     match free {
         0 => Finding::ok("disk", subject, "nobody knows what is free"),
-        ..DISK_FAIL => found.worse(Level::Fail, "make room now"),
-        ..DISK_WARN => found.worse(Level::Warn, "make room"),
+        1..DISK_FAIL => found.worse(Level::Fail, "make room now"),
+        DISK_FAIL..DISK_WARN => found.worse(Level::Warn, "make room"),
         _ => found,
     }
 }

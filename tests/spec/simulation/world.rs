@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tvt_agent::simulation::{Moment, Sent, Site};
+use tvt_agent::simulation::{Moment, Sent, Site, Word};
 use tvt_coordinator::simulation::{self as central, Centre};
 use tvtfleet_proto::envelope;
 use tvtfleet_proto::model::api::RowOutcome;
@@ -409,8 +409,8 @@ impl World {
             return;
         }
         let watermark = match agent.say(at.utc) {
-            Err(hello) => centre.hello(&hello, now),
-            Ok(heartbeat) => {
+            Word::Hello(hello) => centre.hello(&hello, now),
+            Word::Heartbeat(heartbeat) => {
                 let (generation, cursor) = centre.position();
                 let idle = generation == self.stream.generation
                     && self.stream.messages.range(cursor + 1..).next().is_none();

@@ -13,7 +13,6 @@ use crate::error::ErrorCode;
 use crate::model::agent::{AgentView, Heartbeat, Hello};
 use crate::model::api::*;
 use crate::model::channel::{Channel, ChannelLabel, ChannelStatus, StatusSource};
-use crate::model::checkup::Checkup;
 use crate::model::id::{JobId, Sequence, TargetNo};
 use crate::model::report::{DeviceFacts, DeviceReport, Failure};
 use crate::model::time::UtcMillis;
