@@ -11,10 +11,10 @@ use std::path::Path;
 
 use tvtfleet_proto::envelope;
 use tvtfleet_proto::model::id::{JobId, Sequence};
+use tvtfleet_proto::model::report::Failure;
 use tvtfleet_proto::model::want::{OutBatch, OutItem};
 use tvtfleet_proto::wire::v1;
 
-use crate::budget::is_refused_login;
 use crate::chain::Chain;
 use crate::journal::{JobFile, Journal, JournalError, JournalJob, ReportedDevice};
 use crate::outbox::sealed_batch;
@@ -110,7 +110,10 @@ fn reports(
         .map(|report| {
             let device = ReportedDevice {
                 sequence,
-                refused: report.failure.as_ref().is_some_and(is_refused_login),
+                refused: report
+                    .failure
+                    .as_ref()
+                    .is_some_and(Failure::is_refused_login),
                 mac: report.facts.mac,
             };
             (report.job, report.target, device)

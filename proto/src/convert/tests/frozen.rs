@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use prost::Message;
 
-use super::{samples, searched};
+use super::{health, samples, searched};
 use crate::model::api::{JobStatus, ListDevices, SubmitJob};
 use crate::model::job::Selector;
 use crate::wire::v1;
@@ -39,11 +39,11 @@ fn encoded() -> BTreeMap<&'static str, Vec<u8>> {
         ("Hello", v1::Hello::from(samples::hello()).encode_to_vec()),
         (
             "Checkup",
-            v1::Checkup::from(samples::checkup()).encode_to_vec(),
+            v1::Checkup::from(health::checkup()).encode_to_vec(),
         ),
         (
             "SpoolHealth",
-            v1::SpoolHealth::from(samples::spool_health()).encode_to_vec(),
+            v1::SpoolHealth::from(health::spool_health()).encode_to_vec(),
         ),
         (
             "Heartbeat",

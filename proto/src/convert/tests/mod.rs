@@ -1,6 +1,7 @@
 //! The messages on the wire: every domain value survives the trip, and what was released stays.
 
 mod frozen;
+mod health;
 mod roundtrip;
 mod samples;
 mod searched;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use prost::Message;
 use uuid::Uuid;
 
-use super::samples;
+use super::{health, samples};
 use crate::convert::BadField;
 use crate::error::ErrorCode;
 use crate::model::agent::{AgentView, Heartbeat, Hello};
@@ -41,7 +41,7 @@ fn every_message_survives_the_trip() {
         OutBatch: samples::batch();
         Hello: samples::hello();
         Heartbeat: samples::heartbeat();
-        Heartbeat: Heartbeat { health: Some(samples::spool_health()), ..samples::heartbeat() };
+        Heartbeat: Heartbeat { health: Some(health::spool_health()), ..samples::heartbeat() };
         Hello: Hello { home: "boot.1.2".into(), ..samples::hello() };
         Watermark: samples::watermark();
         JobView: samples::job_view();
@@ -72,8 +72,8 @@ fn every_message_survives_the_trip() {
         AddSite: AddSite { site: samples::site(), display_name: "D".into(), labels: vec!["l".into()] };
         SiteView: samples::site_view();
         AgentView: samples::agent_view();
-        AgentView: AgentView { health: Some(samples::spool_health()), ..samples::agent_view() };
-        Checkup: samples::checkup();
+        AgentView: AgentView { health: Some(health::spool_health()), ..samples::agent_view() };
+        Checkup: health::checkup();
         DiscoverOptions: samples::discover_options();
         DiscoverReport: samples::discover_report();
         CoordinatorInfo: CoordinatorInfo {

@@ -5,15 +5,12 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::error::ErrorCode;
-use crate::model::agent::{
-    AgentFacts, AgentView, Heartbeat, Hello, Progress, SpoolHealth, Watermark,
-};
+use crate::model::agent::{AgentFacts, AgentView, Heartbeat, Hello, Progress, Watermark};
 use crate::model::api::*;
 use crate::model::ask::Ask;
 use crate::model::backend::{Backend, BackendChoice};
 use crate::model::change::*;
 use crate::model::channel::{Channel, ChannelLabel, ChannelStatus, StatusSource};
-use crate::model::checkup::{Checkup, Finding, Level};
 use crate::model::discovery::*;
 use crate::model::id::{Epoch, ImportId, JobId, Sequence, SiteId, TargetNo, WantRevision};
 use crate::model::inventory::InventoryEntry;
@@ -303,14 +300,6 @@ pub(super) fn heartbeat() -> Heartbeat {
     }
 }
 
-pub(super) fn spool_health() -> SpoolHealth {
-    SpoolHealth {
-        kept_bytes: 8192,
-        damaged: 1,
-        disk_free: 1 << 30,
-    }
-}
-
 pub(super) fn watermark() -> Watermark {
     Watermark {
         epoch: epoch(),
@@ -521,13 +510,6 @@ pub(super) fn agent_view() -> AgentView {
         want_taken: WantRevision(12),
         want_newest: WantRevision(13),
         health: None,
-    }
-}
-
-pub(super) fn checkup() -> Checkup {
-    let found = Finding::ok("stream", "TVT_OUT", "91 % full");
-    Checkup {
-        findings: vec![found.worse(Level::Warn, "give it more room")],
     }
 }
 
