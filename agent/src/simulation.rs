@@ -442,12 +442,7 @@ impl Site {
 }
 
 fn fresh(want: JobWant) -> JournalJob {
-    JournalJob {
-        want,
-        reported: BTreeMap::new(),
-        ended: false,
-        ended_in: None,
-    }
+    JournalJob::new(want)
 }
 
 fn done(

@@ -296,6 +296,8 @@ impl Centre {
             job: id,
             cursor: String::new(),
             limit: 0,
+            site: None,
+            after: None,
         };
         job::page(&self.db, &request, &BTreeSet::new())
             .expect("a page")

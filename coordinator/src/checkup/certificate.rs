@@ -5,10 +5,9 @@
 
 use std::path::Path;
 
+use tvtfleet_bus::NatsSettings;
 use tvtfleet_proto::model::checkup::{Finding, Level};
 use tvtfleet_proto::model::time::UtcMillis;
-
-use crate::config::NatsConfig;
 
 /// The largest file that is read, in bytes.
 const FILE_MAX: u64 = 1024 * 1024;
@@ -19,7 +18,7 @@ const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
 /// Looks at the certificates that the settings name.
-pub(super) fn look(config: &NatsConfig, now: UtcMillis) -> Vec<Finding> {
+pub(super) fn look(config: &NatsSettings, now: UtcMillis) -> Vec<Finding> {
     config
         .ca_file
         .iter()

@@ -306,6 +306,7 @@ impl World {
             failure: None,
             warnings: Vec::new(),
             attempts: Vec::new(),
+            found: None,
         });
     }
 
