@@ -15,11 +15,14 @@
 //! parallel = 64                  # devices asked at a time by all jobs together
 //! retries = 2                    # further tries of a device that cannot be reached
 //! spool_max_mb = 512             # from here on, no new work is started
+//! spool_keep_hours = 24          # for a coordinator that is restored from a backup
 //! heartbeat_ms = 30000
 //!
 //! [policy]
 //! networks = []                  # as "10.0.0.0/8"; none is every network
-//! # asks = ["scan", "probe"]    # only these; every reading ask where nothing is said
+//! excludes = []                  # networks and addresses that nothing is sent to
+//! rate_max = 500                 # probes per second of a discovery, at most
+//! # asks = ["scan", "discover"] # only these; every reading ask where nothing is said
 //! login = "trusted"              # who gets a credential: never, trusted, always
 //! plaintext_login = "trusted"    # ... in clear
 //! xor_login = "trusted"          # ... under a key sent in clear
@@ -55,8 +58,8 @@ use tvtfleet_proto::model::agent::HEARTBEAT_INTERVAL;
 use tvtfleet_proto::model::id::SiteId;
 use tvtfleet_proto::model::job::MAX_PARALLEL;
 
-use crate::identity::{Identity, IdentityError};
 use crate::device::{ProtocolSettings, WebSettings};
+use crate::identity::{Identity, IdentityError};
 use crate::policy::Policy;
 use crate::retry::RetrySettings;
 use crate::spool::SpoolSettings;

@@ -13,6 +13,7 @@ pub mod config;
 pub mod credentials;
 mod device;
 pub mod discover;
+mod found;
 mod heartbeat;
 pub mod identity;
 mod intake;
@@ -25,11 +26,14 @@ mod peer;
 mod plan;
 pub mod policy;
 mod reconcile;
+mod recover;
 mod retry;
 mod run;
 #[cfg(test)]
 mod run_tests;
 mod service;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod spool;
 mod status;
 mod turn;

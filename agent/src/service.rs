@@ -1,6 +1,5 @@
 //! The whole agent: opens what it owns, goes on with what it left, and connects the parts.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use tvtfleet_bus::clock::{Clock, SystemClock};
 use tvtfleet_bus::{Bus, BusError, Shutdown, connect};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::AgentFacts;
-use tvtfleet_proto::model::id::{Epoch, Sequence};
+use tvtfleet_proto::model::id::Epoch;
 
 use crate::budget::{AttemptBudget, KeeperError, drop_memory};
 use crate::config::{AgentConfig, ConfigError};
@@ -25,7 +24,8 @@ use crate::intake::Intake;
 use crate::job::JobContext;
 use crate::jobs::Jobs;
 use crate::journal::{JobFile, Journal, JournalError, JournalJob};
-use crate::outbox::{Sender, SpoolShared, Writer, WriterHandle, filler};
+use crate::outbox::{Sender, SpoolShared, Writer, filler};
+use crate::recover::open_journal;
 use crate::spool::{Spool, SpoolError};
 use crate::status::Status;
 use crate::work::SiteContext;
@@ -157,14 +157,14 @@ impl Parts {
         let site = config.site.clone();
         let new_epoch = Epoch::new(uuid::Uuid::new_v4());
         let fill = |epoch, sequence| filler(&site, epoch, sequence);
-        let (spool, damages) = Spool::open(
+        let (mut spool, damages) = Spool::open(
             &config.data_dir.join("spool"),
             config.spool,
             new_epoch,
             &fill,
         )?;
-        let lost: BTreeSet<Sequence> = damages.into_iter().flat_map(|damage| damage.lost).collect();
-        let (journal, stored) = Journal::open(&config.data_dir.join("jobs"), &lost)?;
+        let folder = config.data_dir.join("jobs");
+        let (journal, stored) = open_journal(&folder, &mut spool, damages)?;
         tracing::info!(
             tvt.site.id = %config.site, epoch = %spool.epoch(), committed = spool.committed().0,
             next = spool.next().0, jobs = stored.len(), "agent starts"
@@ -190,7 +190,16 @@ impl Parts {
         let (docs_sender, docs) = mpsc::channel(QUEUE);
         let (writer, writing) = Writer::new(Arc::clone(&self.spool));
         shutdown.spawn(writing.run());
-        let context = self.job_context(&status, writer, connection.subscribe(), shutdown);
+        let context = JobContext {
+            site: self.spool.site().clone(),
+            devices: Arc::clone(&self.devices),
+            writer,
+            full: self.spool.full(),
+            status: Arc::clone(&status),
+            bus: connection.subscribe(),
+            stop: shutdown.child_token(),
+            keep: config.spool.keep,
+        };
         shutdown.spawn(Jobs::resume(context, self.journal, self.stored).run(docs));
 
         let options = config.connect_options();
@@ -219,7 +228,8 @@ impl Parts {
             "connected"
         );
         let (watermarks, told) = mpsc::channel(QUEUE);
-        let sender = Sender::new(Arc::clone(&self.spool), &bus, SEND_BACKOFF, told);
+        let clock = Arc::clone(&self.devices.clock);
+        let sender = Sender::new(Arc::clone(&self.spool), &bus, SEND_BACKOFF, told, clock);
         shutdown.spawn(sender.run(shutdown.child_token()));
         let intake = Intake {
             site: config.site.clone(),
@@ -234,6 +244,7 @@ impl Parts {
             status,
             clock: Arc::clone(&self.devices.clock),
             facts: facts(),
+            home: home(&config.data_dir),
             interval: config.heartbeat,
             watermarks,
         };
@@ -241,24 +252,6 @@ impl Parts {
         connection.send_replace(Some(bus.clone()));
         shutdown.requested().await;
         Ok(Some(bus))
-    }
-
-    fn job_context(
-        &self,
-        status: &Arc<Status>,
-        writer: WriterHandle,
-        bus: watch::Receiver<Option<Bus>>,
-        shutdown: &Shutdown,
-    ) -> JobContext {
-        JobContext {
-            site: self.spool.site().clone(),
-            devices: Arc::clone(&self.devices),
-            writer,
-            full: self.spool.full(),
-            status: Arc::clone(status),
-            bus,
-            stop: shutdown.child_token(),
-        }
     }
 }
 
@@ -319,6 +312,17 @@ pub fn hostname() -> String {
     facts().hostname
 }
 
+/// What tells a copy of a data folder from the original: the boot of the box and the folder itself.
+/// A restart of the agent changes neither.
+fn home(folder: &Path) -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let place = rustix::fs::stat(folder).map_or_else(
+        |_| String::new(),
+        |stat| format!("{}.{}", stat.st_dev, stat.st_ino),
+    );
+    format!("{}.{place}", boot.trim())
+}
+
 fn facts() -> AgentFacts {
     let names = rustix::system::uname();
     AgentFacts {
@@ -331,6 +335,13 @@ fn facts() -> AgentFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_of_a_data_folder_is_another_home() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        assert_eq!(home(one.path()), home(one.path()));
+        assert_ne!(home(one.path()), home(two.path()));
+    }
 
     #[test]
     fn a_data_folder_has_one_agent() {

@@ -120,6 +120,7 @@ impl Turn {
             warnings: answer.warnings,
             attempts: self.attempts,
             answer: answer.answer,
+            found: None,
         }
     }
 }
@@ -273,6 +274,10 @@ async fn ask_by(
         Backend::Protocol => ask_with(ProtocolDevice::new(visit), shared).await,
         Backend::WebApi => ask_with(WebApiDevice::new(visit, true), shared).await,
         Backend::Cgi => ask_with(CgiDevice::new(visit, true), shared).await,
+        Backend::Discovery => {
+            let text = "a discovery asks a site, not a device";
+            Err(Failure::new(ErrorCode::UnsupportedVariant, text).into())
+        }
     }
 }
 

@@ -47,6 +47,8 @@ pub struct SiteContext {
     pub(crate) turnstile: Turnstile,
     /// Bounds the devices that are asked at the same time by all jobs together.
     pub(crate) slots: Arc<Semaphore>,
+    /// Lets one discovery run at a time.
+    pub(crate) searching: Arc<Semaphore>,
 }
 
 impl SiteContext {
@@ -72,6 +74,7 @@ impl SiteContext {
             web_known: KnownWeb::default(),
             turnstile: Turnstile::default(),
             slots: slots(usize::try_from(MAX_PARALLEL).unwrap_or(usize::MAX)),
+            searching: slots(1),
         }
     }
 

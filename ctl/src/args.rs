@@ -3,9 +3,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    admin, agents, changes, completions, decode, device, diff, inventory, jobs, local, man, run,
-    scan,
-    sites, sql, status,
+    admin, agents, changes, completions, decode, device, diff, discover, doctor, inventory, jobs,
+    local, man, run, scan, sites, sql, status,
 };
 use crate::env;
 use crate::exit::Outcome;
@@ -23,9 +22,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Scan devices of the fleet and report their channels
-    Scan(scan::Args),
+    Scan(Box<scan::Args>),
     /// Ask devices of the fleet one question
     Run(run::Args),
+    /// Find the TVT devices of sites
+    Discover(Box<discover::Args>),
     /// List, follow and stop jobs, and read their results
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     /// Set up and govern a fleet: accounts, tenants, operators, joining
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Look at all parts of the fleet and say what to do
+    Doctor(doctor::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Write the manual pages into a folder
@@ -70,6 +73,7 @@ impl Command {
         match self {
             Self::Scan(_) => "scan",
             Self::Run(_) => "run",
+            Self::Discover(_) => "discover",
             Self::Jobs(_) => "jobs",
             Self::Inventory(_) => "inventory",
             Self::Changes(_) => "changes",
@@ -82,6 +86,7 @@ impl Command {
             Self::Decode(_) => "decode",
             Self::Status(_) => "status",
             Self::Admin(_) => "admin",
+            Self::Doctor(_) => "doctor",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }
@@ -92,6 +97,7 @@ impl Command {
         match self {
             Self::Scan(args) => args.run(io).await,
             Self::Run(args) => args.run(io).await,
+            Self::Discover(args) => args.run(io).await,
             Self::Jobs(command) => command.run(io).await,
             Self::Inventory(command) => command.run(io).await,
             Self::Changes(command) => command.run(io).await,
@@ -104,6 +110,7 @@ impl Command {
             Self::Decode(args) => args.run(io),
             Self::Status(args) => args.run(io).await,
             Self::Admin(command) => command.run(io).await,
+            Self::Doctor(args) => args.run(io).await,
             Self::Completions(args) => args.run(io),
             Self::Man(args) => args.run(io),
         }

@@ -18,6 +18,7 @@ mod args;
 mod commands;
 mod compare;
 mod config;
+mod discovery;
 pub mod env;
 mod error;
 mod exit;

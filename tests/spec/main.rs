@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod bounds;
 mod bus_connect;
 mod bus_out;
 mod bus_rpc;
@@ -12,7 +13,9 @@ mod bus_want;
 mod decode;
 mod deploy_files;
 mod device_probe;
+mod discover_fleet;
 mod discover_netns;
+mod doctor;
 mod fleet_asks;
 mod fleet_scan;
 mod fleet_trace;
@@ -23,6 +26,8 @@ mod login_budget;
 mod nothing_lost;
 mod pytvt_peer;
 mod secrets;
+mod simulation;
+mod soak;
 mod telemetry;
 mod trouble;
 mod trust;

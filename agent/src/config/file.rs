@@ -15,8 +15,8 @@ use super::{
     AgentConfig, CREDENTIALS_VARIABLE, ConfigError, DATA_DIR_VARIABLE, NATS_VARIABLES,
     SITE_VARIABLE, TENANT_VARIABLE,
 };
-use crate::identity::Identity;
 use crate::device::{PORTS_MAX, ProtocolSettings, WebPort, WebSettings};
+use crate::identity::Identity;
 use crate::policy::{Consent, Policy};
 use crate::retry::RetrySettings;
 use crate::spool::SpoolSettings;
@@ -50,6 +50,7 @@ struct LimitsSection {
     parallel: Option<usize>,
     retries: Option<u32>,
     spool_max_mb: Option<u64>,
+    spool_keep_hours: Option<u64>,
     heartbeat_ms: Option<u64>,
 }
 
@@ -57,6 +58,8 @@ struct LimitsSection {
 #[serde(deny_unknown_fields)]
 struct PolicySection {
     networks: Option<Vec<String>>,
+    excludes: Option<Vec<String>>,
+    rate_max: Option<u32>,
     asks: Option<Vec<String>>,
     login: Option<Consent>,
     plaintext_login: Option<Consent>,
@@ -170,24 +173,36 @@ impl File {
 
 impl LimitsSection {
     fn spool(&self, base: SpoolSettings) -> Result<SpoolSettings, ConfigError> {
-        match self.spool_max_mb {
-            None => Ok(base),
+        let max_bytes = match self.spool_max_mb {
+            None => base.max_bytes,
             Some(mb) if mb < SPOOL_MIN_MB => {
                 let reason = format!("must be at least {SPOOL_MIN_MB}");
-                Err(ConfigError::invalid("limits.spool_max_mb", reason))
+                return Err(ConfigError::invalid("limits.spool_max_mb", reason));
             }
-            Some(mb) => Ok(SpoolSettings {
-                max_bytes: mb.saturating_mul(1024 * 1024),
-                ..base
-            }),
-        }
+            Some(mb) => mb.saturating_mul(1024 * 1024),
+        };
+        let keep = match self.spool_keep_hours {
+            None => base.keep,
+            Some(hours) => Duration::from_secs(hours.saturating_mul(60 * 60)),
+        };
+        Ok(SpoolSettings {
+            max_bytes,
+            keep,
+            ..base
+        })
     }
 }
 
 impl PolicySection {
     fn read(self, base: Policy) -> Result<Policy, ConfigError> {
-        let networks = self.networks.unwrap_or_default();
-        let networks: Result<Vec<IpNet>, _> = networks.iter().map(|text| network(text)).collect();
+        let networks = nets("policy.networks", self.networks)?;
+        let excludes = nets("policy.excludes", self.excludes)?;
+        if self.rate_max == Some(0) {
+            return Err(ConfigError::invalid(
+                "policy.rate_max",
+                "must be at least 1",
+            ));
+        }
         let asks: BTreeSet<_> = match self.asks {
             None => base.asks,
             Some(asks) => asks
@@ -199,7 +214,9 @@ impl PolicySection {
                 .collect::<Result<_, _>>()?,
         };
         Ok(Policy {
-            networks: networks?,
+            networks,
+            excludes,
+            rate_max: self.rate_max.unwrap_or(base.rate_max),
             asks,
             login: self.login.unwrap_or(base.login),
             plaintext_login: self.plaintext_login.unwrap_or(base.plaintext_login),
@@ -208,14 +225,16 @@ impl PolicySection {
     }
 }
 
-/// A network, or a single address.
-fn network(text: &str) -> Result<IpNet, ConfigError> {
+/// Networks, or single addresses.
+fn nets(setting: &'static str, texts: Option<Vec<String>>) -> Result<Vec<IpNet>, ConfigError> {
+    let texts = texts.unwrap_or_default();
+    texts.iter().map(|text| network(setting, text)).collect()
+}
+
+fn network(setting: &'static str, text: &str) -> Result<IpNet, ConfigError> {
     let single = text.parse::<IpAddr>().map(IpNet::from);
     single.or_else(|_| text.parse()).map_err(|_| {
-        ConfigError::invalid(
-            "policy.networks",
-            format!("{text:?} is no network, write 10.0.0.0/8"),
-        )
+        ConfigError::invalid(setting, format!("{text:?} is no network, write 10.0.0.0/8"))
     })
 }
 

@@ -38,6 +38,8 @@ pub(crate) fn backends(choice: BackendChoice, ask: Ask) -> Vec<Backend> {
         | Ask::Platform
         | Ask::CameraLogins
         | Ask::Motion => vec![Backend::Cgi],
+        // A site is asked, not a device.
+        Ask::Discover => Vec::new(),
     }
 }
 
@@ -100,7 +102,8 @@ mod tests {
             assert_eq!(backends(BackendChoice::Auto, ask), [Backend::Protocol]);
         }
         for ask in Ask::ALL {
-            assert!(!backends(BackendChoice::Auto, *ask).is_empty());
+            let to_a_site = *ask == Ask::Discover;
+            assert_eq!(backends(BackendChoice::Auto, *ask).is_empty(), to_a_site);
             let only = BackendChoice::Only(Backend::Cgi);
             assert_eq!(backends(only, *ask), [Backend::Cgi]);
         }
@@ -115,6 +118,7 @@ mod tests {
                     Backend::Protocol => matches!(ask, Ask::Scan | Ask::Probe),
                     Backend::WebApi => webapi::Errand::new(*ask, None).is_some(),
                     Backend::Cgi => cgi::Errand::new(*ask, None).is_some(),
+                    Backend::Discovery => false,
                 };
                 assert!(can, "{backend} cannot answer {ask}");
             }

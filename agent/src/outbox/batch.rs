@@ -134,6 +134,7 @@ mod tests {
             warnings: Vec::new(),
             attempts: Vec::new(),
             answer: None,
+            found: None,
         }))
     }
 

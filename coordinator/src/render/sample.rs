@@ -109,6 +109,7 @@ fn report() -> DeviceReport {
         warnings: Vec::new(),
         attempts: Vec::new(),
         answer: None,
+        found: None,
     }
 }
 

@@ -40,6 +40,7 @@ impl ResultRecord<'_> {
             warnings: self.past_warnings(),
             attempts: Vec::new(),
             answer: None,
+            found: None,
         };
         Some(PastResult { entry, report })
     }

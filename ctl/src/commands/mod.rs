@@ -8,6 +8,8 @@ pub(crate) mod completions;
 pub(crate) mod decode;
 pub(crate) mod device;
 pub(crate) mod diff;
+pub(crate) mod discover;
+pub(crate) mod doctor;
 pub(crate) mod inventory;
 pub(crate) mod jobs;
 pub(crate) mod local;

@@ -58,7 +58,7 @@ impl Args {
         }
         let server = Server::connect(&self.server, io).await?;
         let (selector, _) = self.which.selector(&server, None, io).await?;
-        let submitted = submit(&server, selector, (self.ask, scope), self.how, io).await?;
+        let submitted = submit(&server, selector, (self.ask, scope, None), self.how, io).await?;
         if detach {
             io.write_out(format!("{}\n", submitted.job.id).as_bytes())?;
             watch::tell_offline(&submitted.job, io);

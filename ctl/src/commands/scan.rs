@@ -8,13 +8,16 @@ use tvtfleet_proto::error::{ErrorCode, ExitStatus};
 use tvtfleet_proto::model::api::{JobStatus, ResultRow, SubmitJob};
 use tvtfleet_proto::model::ask::{Ask, AskScope};
 use tvtfleet_proto::model::backend::BackendChoice;
+use tvtfleet_proto::model::discovery::DiscoverOptions;
 use tvtfleet_proto::model::id::{CredentialLabel, SiteId, TenantId};
 use tvtfleet_proto::model::job::{
     DEFAULT_DEVICE_DEADLINE, DEFAULT_JOB_DEADLINE, DEFAULT_PARALLEL, JobSpec, Selector, WorkOptions,
 };
 
+use crate::commands::discover;
 use crate::commands::jobs::JobReference;
 use crate::config::{self, ServerArgs};
+use crate::discovery::{ScanSearchArgs, tell_searched};
 use crate::error::{CliError, Stop};
 use crate::exit::{self, Outcome};
 use crate::id;
@@ -39,11 +42,14 @@ Examples:
   tvtctl scan --all -o fleet.xlsx --format summary
   tvtctl scan --tenant acme --label north --xlsx workbooks
   tvtctl scan --inventory devices.json --tenant acme --create-sites
+  tvtctl scan --site acme/depot-1 --discover --subnet 10.20.0.0/24
   tvtctl scan --failed-of last"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
     which: SelectorArgs,
+    #[command(flatten)]
+    search: ScanSearchArgs,
     #[command(flatten)]
     how: WorkArgs,
     #[command(flatten)]
@@ -125,15 +131,27 @@ impl Args {
     pub(crate) async fn run(self, io: &mut Io) -> Outcome {
         let (detach, quiet) = (self.how.detach, self.how.quiet);
         let plan = self.report.prepare(io)?;
+        let discover = self.search.options()?;
+        if discover.is_some() {
+            self.which.check_for_sites()?;
+        }
+        let ask = if self.search.is_only() {
+            Ask::Discover
+        } else {
+            Ask::Scan
+        };
         let import = self.which.read_inventory(io)?;
         let server = Server::connect(&self.server, io).await?;
         let (selector, complete) = self.which.selector(&server, import, io).await?;
-        let ask = (Ask::Scan, AskScope::default());
-        let submitted = submit(&server, selector, ask, self.how, io).await?;
+        let options = (ask, AskScope::default(), discover);
+        let submitted = submit(&server, selector, options, self.how, io).await?;
         let scanned = if detach {
             io.write_out(format!("{}\n", submitted.job.id).as_bytes())?;
             watch::tell_offline(&submitted.job, io);
             ExitStatus::Success
+        } else if ask == Ask::Discover {
+            let format = plan.list_format();
+            discover::wait_and_show(&server, submitted, format, quiet, io).await?
         } else {
             wait_and_report(&server, submitted, &plan, quiet, io).await?
         };
@@ -168,6 +186,17 @@ impl SelectorArgs {
     /// Whether devices are named by a file.
     pub(crate) fn names_inventory(&self) -> bool {
         !self.inventory.is_empty()
+    }
+
+    /// A discovery is for sites: it cannot be for some of their devices.
+    fn check_for_sites(&self) -> Result<(), CliError> {
+        if self.inventory.is_empty() && self.failed_of.is_none() {
+            return Ok(());
+        }
+        Err(
+            CliError::usage("a discovery is for sites, and not for single devices")
+                .hint("name sites, tenants or labels, or --all"),
+        )
     }
 
     fn read_inventory(&self, io: &Io) -> Result<Option<Import>, CliError> {
@@ -233,7 +262,7 @@ impl SelectorArgs {
 pub(crate) async fn submit(
     server: &Server,
     selector: Selector,
-    (ask, scope): (Ask, AskScope),
+    (ask, scope, discover): (Ask, AskScope, Option<DiscoverOptions>),
     how: WorkArgs,
     io: &Io,
 ) -> Result<JobStatus, CliError> {
@@ -248,6 +277,7 @@ pub(crate) async fn submit(
             parallel: how.parallel,
             device_deadline: how.device_timeout.unwrap_or(usual),
             scope,
+            discover: discover.map(Box::new),
         },
         deadline,
         note: how.note,
@@ -271,6 +301,9 @@ async fn wait_and_report(
     io: &mut Io,
 ) -> Outcome {
     let (status, rows) = finished(server, submitted, quiet, io).await?;
+    if status.job.spec.work.discover.is_some() {
+        tell_searched(&server.searches(status.job.id).await?, quiet, io);
+    }
     let changes = if plan.takes_changes(&rows) {
         Some(server.changes_of(&status.job).await?)
     } else {

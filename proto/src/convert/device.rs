@@ -230,6 +230,7 @@ impl TryFrom<v1::DeviceReport> for DeviceReport {
             warnings: wire.warnings.iter().map(|text| code(text)).collect(),
             attempts: all(wire.attempts)?,
             answer: wire.answer.and_then(read_answer),
+            found: wire.found.map(TryInto::try_into).transpose()?.map(Box::new),
         })
     }
 }
@@ -248,6 +249,7 @@ impl From<DeviceReport> for v1::DeviceReport {
             warnings: texts(&model.warnings),
             attempts: into_all(model.attempts),
             answer: model.answer.map(v1::Answer::from),
+            found: model.found.map(|found| (*found).into()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::ask::AskScope;
+use crate::model::ask::{Ask, AskScope};
 use crate::model::id::{ImportId, JobId, TargetNo};
 use crate::model::job::{
     DeviceCounts, JobSpec, JobState, JobView, MAX_PARALLEL, Selector, SiteJobState, SiteJobView,
@@ -68,8 +68,12 @@ impl TryFrom<v1::WorkOptions> for WorkOptions {
         if wire.device_deadline_ms == 0 {
             return Err(BadField::new("device_deadline_ms", "0"));
         }
+        let ask = parsed("ask", &wire.ask)?;
+        if ask == Ask::Discover && wire.discover.is_none() {
+            return Err(BadField::new("discover", "missing"));
+        }
         Ok(Self {
-            ask: parsed("ask", &wire.ask)?,
+            ask,
             backend: parsed("backend", &wire.backend)?,
             credential: credential(&wire.credential)?,
             parallel: wire.parallel,
@@ -79,6 +83,11 @@ impl TryFrom<v1::WorkOptions> for WorkOptions {
                 from: wire.from,
                 to: wire.to,
             },
+            discover: wire
+                .discover
+                .map(TryInto::try_into)
+                .transpose()?
+                .map(Box::new),
         })
     }
 }
@@ -94,6 +103,7 @@ impl From<WorkOptions> for v1::WorkOptions {
             channel: model.scope.channel.unwrap_or(0),
             from: model.scope.from,
             to: model.scope.to,
+            discover: model.discover.map(|options| (*options).into()),
         }
     }
 }

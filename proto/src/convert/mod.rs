@@ -4,11 +4,13 @@
 
 mod answer;
 mod api;
+mod checkup;
 mod device;
 mod discovery;
 mod field;
 mod history;
 mod job;
+mod results;
 mod rpc;
 mod site;
 #[cfg(test)]

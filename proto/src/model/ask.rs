@@ -51,6 +51,8 @@ pub enum Ask {
     CameraLogins,
     /// How do you detect motion?
     Motion,
+    /// Which devices are there? Asked of a site, not of a device; sends no credential.
+    Discover,
 }
 
 impl Ask {
@@ -77,6 +79,7 @@ impl Ask {
         Self::Platform,
         Self::CameraLogins,
         Self::Motion,
+        Self::Discover,
     ];
 
     /// The name used on the command line, in files and in messages.
@@ -104,13 +107,14 @@ impl Ask {
             Self::Platform => "platform",
             Self::CameraLogins => "camera-logins",
             Self::Motion => "motion",
+            Self::Discover => "discover",
         }
     }
 
     /// Whether the device asks for a login before it answers.
     #[must_use]
     pub const fn needs_login(self) -> bool {
-        !matches!(self, Self::Probe)
+        !matches!(self, Self::Probe | Self::Discover)
     }
 }
 

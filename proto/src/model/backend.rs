@@ -12,11 +12,13 @@ pub enum Backend {
     WebApi,
     /// The interface behind recorders' own web pages.
     Cgi,
+    /// Looking for devices on the network: what a device says to anybody.
+    Discovery,
 }
 
 impl Backend {
     /// Every backend.
-    pub const ALL: &'static [Self] = &[Self::Protocol, Self::WebApi, Self::Cgi];
+    pub const ALL: &'static [Self] = &[Self::Protocol, Self::WebApi, Self::Cgi, Self::Discovery];
 
     /// The name used on the command line, in files and in reports.
     #[must_use]
@@ -25,6 +27,7 @@ impl Backend {
             Self::Protocol => "protocol",
             Self::WebApi => "webapi",
             Self::Cgi => "cgi",
+            Self::Discovery => "discovery",
         }
     }
 }
@@ -76,9 +79,14 @@ impl FromStr for BackendChoice {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "auto" {
-            Ok(Self::Auto)
-        } else {
-            text.parse().map(Self::Only)
+            return Ok(Self::Auto);
+        }
+        match text.parse()? {
+            // No single device is asked that way.
+            Backend::Discovery => Err(UnknownBackend(text.to_owned())),
+            backend @ (Backend::Protocol | Backend::WebApi | Backend::Cgi) => {
+                Ok(Self::Only(backend))
+            }
         }
     }
 }

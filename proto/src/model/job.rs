@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ask::{Ask, AskScope};
 use super::backend::BackendChoice;
+use super::discovery::DiscoverOptions;
 use super::id::{CredentialLabel, ImportId, JobId, SiteId, TenantId};
 use super::time::UtcMillis;
 
@@ -52,6 +53,9 @@ pub struct WorkOptions {
     pub device_deadline: Duration,
     /// What the question is about.
     pub scope: AskScope,
+    /// What each site looks for before anything is asked of devices; those it finds join the job
+    /// behind its targets. `None` is nothing; [`Ask::Discover`] needs it.
+    pub discover: Option<Box<DiscoverOptions>>,
 }
 
 impl Default for WorkOptions {
@@ -63,6 +67,7 @@ impl Default for WorkOptions {
             parallel: DEFAULT_PARALLEL,
             device_deadline: DEFAULT_DEVICE_DEADLINE,
             scope: AskScope::default(),
+            discover: None,
         }
     }
 }

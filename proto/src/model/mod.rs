@@ -9,6 +9,7 @@ pub mod ask;
 pub mod backend;
 pub mod change;
 pub mod channel;
+pub mod checkup;
 pub mod discovery;
 pub mod id;
 pub mod identity;

@@ -9,6 +9,7 @@ use super::answer::Answer;
 use super::ask::Ask;
 use super::backend::Backend;
 use super::channel::Channel;
+use super::discovery::DiscoveredDevice;
 use super::id::{JobId, TargetNo};
 use super::mac::MacAddr;
 use super::time::UtcMillis;
@@ -140,6 +141,8 @@ pub struct DeviceReport {
     pub attempts: Vec<Attempt>,
     /// The answer to an ask that is about neither identity nor channels.
     pub answer: Option<Answer>,
+    /// How a discovery of the same job saw the device; `None` where it was a target from the start.
+    pub found: Option<Box<DiscoveredDevice>>,
 }
 
 impl DeviceReport {

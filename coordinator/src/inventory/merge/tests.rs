@@ -341,6 +341,7 @@ fn report(
         warnings: warnings.to_vec(),
         attempts: Vec::new(),
         answer: None,
+        found: None,
     }
 }
 

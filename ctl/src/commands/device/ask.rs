@@ -81,6 +81,7 @@ impl Args {
                 parallel: settings.concurrency.value,
                 device_deadline: settings.timeout.value,
                 scope,
+                discover: None,
             },
             targets: (0..).zip(&endpoints).map(target).collect(),
         };

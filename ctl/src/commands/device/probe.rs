@@ -140,6 +140,7 @@ impl Args {
                 parallel: self.concurrency,
                 device_deadline: self.timeout,
                 scope: Default::default(),
+                discover: None,
             },
             targets: (0..).zip(endpoints).map(target).collect(),
         }

@@ -53,6 +53,7 @@ impl Errand {
                 None => vec![Command::DeviceList],
             },
             Ask::Probe
+            | Ask::Discover
             | Ask::Clock
             | Ask::Image
             | Ask::Audio

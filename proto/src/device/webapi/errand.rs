@@ -50,6 +50,7 @@ impl Errand {
                 None => vec![Query::Channels],
             },
             Ask::Probe
+            | Ask::Discover
             | Ask::Users
             | Ask::PasswordPolicy
             | Ask::Services
@@ -256,6 +257,7 @@ fn per_channel(ask: Ask, channel: u32) -> Option<Query> {
         Ask::RecordingSegments => Some(Query::Segments(channel)),
         Ask::Scan
         | Ask::Probe
+        | Ask::Discover
         | Ask::Info
         | Ask::Channels
         | Ask::Disks
