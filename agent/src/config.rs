@@ -15,11 +15,14 @@
 //! parallel = 64                  # devices asked at a time by all jobs together
 //! retries = 2                    # further tries of a device that cannot be reached
 //! spool_max_mb = 512             # from here on, no new work is started
+//! spool_keep_hours = 24          # for a coordinator that is restored from a backup
 //! heartbeat_ms = 30000
 //!
 //! [policy]
 //! networks = []                  # as "10.0.0.0/8"; none is every network
-//! asks = ["scan", "probe"]
+//! excludes = []                  # networks and addresses that nothing is sent to
+//! rate_max = 500                 # probes per second of a discovery, at most
+//! # asks = ["scan", "discover"] # only these; every reading ask where nothing is said
 //! login = "trusted"              # who gets a credential: never, trusted, always
 //! plaintext_login = "trusted"    # ... in clear
 //! xor_login = "trusted"          # ... under a key sent in clear
@@ -33,6 +36,13 @@
 //! tunnel = "auto"                # ask inside the session: auto, always, never
 //! xor_key = "login_bytes"        # or encrypt_param
 //! allow_empty_password = false
+//!
+//! [web]                          # the devices' web interfaces
+//! https_ports = [443]            # looked for first
+//! http_ports = [80, 8080]
+//! connect_ms = 3000
+//! request_ms = 10000
+//! legacy_login = false           # tell very old recorders the password itself
 //!
 //! [sdk]                          # ways of the vendor's; auto uses those that are named here
 //! # path = "/opt/tvt-sdk"        # libdvrnetsdk.so, or the root of the vendor's SDK
@@ -59,7 +69,7 @@ use tvtfleet_proto::model::agent::HEARTBEAT_INTERVAL;
 use tvtfleet_proto::model::id::SiteId;
 use tvtfleet_proto::model::job::MAX_PARALLEL;
 
-use crate::device::{ProtocolSettings, VendorSettings};
+use crate::device::{ProtocolSettings, VendorSettings, WebSettings};
 use crate::identity::{Identity, IdentityError};
 use crate::policy::Policy;
 use crate::retry::RetrySettings;
@@ -128,6 +138,8 @@ pub struct AgentConfig {
     pub protocol: ProtocolSettings,
     /// Where the vendor's library and bridges are.
     pub vendor: VendorSettings,
+    /// How the web interfaces are spoken to.
+    pub web: WebSettings,
 }
 
 /// The settings cannot be used.
@@ -189,6 +201,7 @@ impl AgentConfig {
             policy: Policy::default(),
             protocol: ProtocolSettings::default(),
             vendor: VendorSettings::default(),
+            web: WebSettings::default(),
         }
     }
 
@@ -366,6 +379,7 @@ mod tests {
                 format!("{HEAD}{LOCAL}[policy]\nasks = ['reboot']\n"),
                 "policy.asks",
             ),
+            (format!("{HEAD}{LOCAL}[web]\nhttp_ports = [0]\n"), "web"),
             (
                 format!("{HEAD}{LOCAL}[protocol]\nconnect_ms = 0\n"),
                 "protocol",

@@ -12,12 +12,15 @@ use tvtfleet_bus::clock::Clock;
 use tvtfleet_bus::rpc::{RpcError, request};
 use tvtfleet_bus::{Bus, BusState};
 use tvtfleet_proto::error::ErrorCode;
-use tvtfleet_proto::model::agent::{AgentFacts, Heartbeat, Hello, Progress, Watermark};
+use tvtfleet_proto::model::agent::{
+    AgentFacts, Heartbeat, Hello, Progress, SpoolHealth, Watermark,
+};
 use tvtfleet_proto::subject::{self, RpcOp};
 use tvtfleet_proto::wire::v1;
 
 use crate::chain::Chain;
 use crate::outbox::SpoolShared;
+use crate::spool::Spool;
 use crate::status::Status;
 
 /// The coordinator's time to answer.
@@ -36,6 +39,8 @@ pub(crate) struct Speaker {
     pub(crate) status: Arc<Status>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) facts: AgentFacts,
+    /// What tells this copy of the spool from another one.
+    pub(crate) home: String,
     pub(crate) interval: Duration,
     /// Watermarks for the sender.
     pub(crate) watermarks: mpsc::Sender<Watermark>,
@@ -74,8 +79,11 @@ impl Speaker {
             let pause = match answer {
                 Ok(watermark) => {
                     let refused = watermark.refused.is_some();
+                    // What the coordinator misses is gone here: only a hello can tell it.
+                    let oldest = self.spool.peek(Spool::oldest);
+                    let gone = welcome && watermark.resend_from.is_some_and(|from| from < oldest);
                     self.take(watermark).await;
-                    welcome = !refused;
+                    welcome = !refused && !gone;
                     failures = if refused {
                         failures.saturating_add(1)
                     } else {
@@ -120,12 +128,20 @@ impl Speaker {
             next,
             want_revision: self.status.taken(),
             facts: self.facts.clone(),
+            home: self.home.clone(),
         };
         self.ask(RpcOp::Hello, &v1::Hello::from(hello)).await
     }
 
     async fn heartbeat(&self) -> Result<Watermark, RpcError> {
-        let (next, spool_bytes) = self.spool.peek(|spool| (spool.next(), spool.bytes()));
+        let (next, spool_bytes, health) = self.spool.peek(|spool| {
+            let health = SpoolHealth {
+                kept_bytes: spool.kept_bytes(),
+                damaged: spool.damaged(),
+                disk_free: spool.disk_free(),
+            };
+            (spool.next(), spool.bytes(), health)
+        });
         let beat = Heartbeat {
             site: self.spool.site().clone(),
             epoch: self.spool.epoch(),
@@ -134,6 +150,8 @@ impl Speaker {
             spool_bytes,
             agent_time: self.clock.now(),
             progress: self.status.progress(),
+            health: Some(health),
+            home: self.home.clone(),
         };
         self.ask(RpcOp::Heartbeat, &v1::Heartbeat::from(beat)).await
     }

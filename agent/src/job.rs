@@ -1,5 +1,8 @@
 //! One job at this site, from its journal entry to its last event.
 
+mod searching;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +16,8 @@ use tvtfleet_bus::trace::{RemoteContext, traceparent};
 use tvtfleet_bus::{Bus, rpc};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::Progress;
-use tvtfleet_proto::model::id::{JobId, SiteId, TargetNo};
+use tvtfleet_proto::model::ask::Ask;
+use tvtfleet_proto::model::id::{JobId, Sequence, SiteId, TargetNo};
 use tvtfleet_proto::model::report::{DeviceReport, Failure};
 use tvtfleet_proto::model::want::{JobWant, OutItem, SiteEvent, SiteOutcome, SiteWork};
 use tvtfleet_proto::subject::{self, RpcOp};
@@ -50,6 +54,8 @@ pub(crate) struct JobContext {
     pub(crate) bus: watch::Receiver<Option<Bus>>,
     /// Cancelled when the agent stops.
     pub(crate) stop: CancellationToken,
+    /// For how long ended jobs are remembered.
+    pub(crate) keep: Duration,
 }
 
 /// How the work on a job ended for the agent.
@@ -87,6 +93,7 @@ pub(crate) async fn work_on(
             file,
             unwanted,
             trace,
+            found_as: BTreeMap::new(),
         }
         .run()
         .await;
@@ -112,15 +119,14 @@ pub(crate) async fn decline(
         records: 0,
         range: None,
     };
-    if context
+    let written = context
         .writer
         .write(OutItem::Event(event), &want.traceparent)
-        .await
-        .is_err()
-    {
+        .await;
+    let Ok(told) = written else {
         return JobEnd::Interrupted;
-    }
-    note_ended(file).await;
+    };
+    note_ended(file, told).await;
     JobEnd::Ended
 }
 
@@ -131,6 +137,8 @@ struct JobTask {
     unwanted: CancellationToken,
     /// The trace that reports belong to.
     trace: String,
+    /// Which found device each target is, where the job began with a discovery.
+    found_as: BTreeMap<TargetNo, TargetNo>,
 }
 
 /// A report on its way to the disk; without a device where the agent has stopped before that.
@@ -154,12 +162,20 @@ impl JobTask {
             return JobEnd::Interrupted;
         }
         let outcome = match self.work().await {
-            Ok(work) => self.ask(work).await,
+            Ok(work) => self.search_and_ask(work).await,
             Err(outcome) => outcome,
         };
         match outcome {
             Some(outcome) => self.end(outcome).await,
             None => JobEnd::Interrupted,
+        }
+    }
+
+    async fn search_and_ask(&mut self, mut work: SiteWork) -> Option<SiteOutcome> {
+        match self.search(&mut work).await {
+            Ok(()) if work.options.ask == Ask::Discover => Some(SiteOutcome::Complete),
+            Ok(()) => self.ask(work).await,
+            Err(outcome) => outcome,
         }
     }
 
@@ -225,6 +241,9 @@ impl JobTask {
             failed: 0,
             running: 0,
             total,
+            found: u32::try_from(self.job.found.len()).unwrap_or(u32::MAX),
+            probes_done: 0,
+            probes_total: 0,
         };
         let watch = async {
             tokio::select! {
@@ -285,7 +304,10 @@ impl JobTask {
 
     /// Hands a report to the writer. Devices that only the end of the agent stopped are asked again
     /// by the next start, so that nothing is reported of them.
-    async fn submit(&self, report: DeviceReport) -> Option<Placing> {
+    async fn submit(&self, mut report: DeviceReport) -> Option<Placing> {
+        if let Some(number) = self.found_as.get(&report.target) {
+            report.found = self.job.found.get(number).cloned().map(Box::new);
+        }
         let stopped = report.failure.as_ref().is_some_and(|failure| {
             failure.code == ErrorCode::DeviceCancelled && !failure.credentials_sent
         });
@@ -331,8 +353,8 @@ impl JobTask {
             .write(OutItem::Event(event), &self.trace)
             .await
         {
-            Ok(_) => {
-                note_ended(self.file).await;
+            Ok(told) => {
+                note_ended(self.file, told).await;
                 JobEnd::Ended
             }
             Err(_) => JobEnd::Interrupted,
@@ -382,8 +404,8 @@ async fn until(context: &JobContext, end: tvtfleet_proto::model::time::UtcMillis
     tokio::time::sleep(end.since(context.devices.clock.now())).await;
 }
 
-async fn note_ended(mut file: JobFile) {
-    let noted = tokio::task::spawn_blocking(move || file.note_ended()).await;
+async fn note_ended(mut file: JobFile, told: Sequence) {
+    let noted = tokio::task::spawn_blocking(move || file.note_ended(told)).await;
     if let Ok(Err(error)) = noted {
         warn_journal(&error);
     }

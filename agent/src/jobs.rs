@@ -13,6 +13,9 @@ use crate::job::{JobContext, JobEnd, decline, work_on};
 use crate::journal::{JobFile, Journal, JournalError, JournalJob};
 use crate::reconcile::{Action, Known, reconcile};
 
+/// The most ended jobs that are remembered although nobody wants them any more.
+const REMEMBERED: usize = 1000;
+
 /// The jobs that a site knows.
 #[derive(Debug)]
 pub(crate) struct Jobs {
@@ -105,14 +108,7 @@ impl Jobs {
     async fn accept(&mut self, want: JobWant) -> Result<(), JournalError> {
         let file = self.create(&want).await?;
         tracing::info!(tvt.job.id = %want.job, devices = want.target_count, "job accepted");
-        self.start(
-            JournalJob {
-                want,
-                reported: BTreeMap::new(),
-                ended: false,
-            },
-            file,
-        );
+        self.start(JournalJob::new(want), file);
         Ok(())
     }
 
@@ -159,7 +155,15 @@ impl Jobs {
         }
     }
 
+    /// Drops an ended job once it has been remembered for long enough: a coordinator restored from a
+    /// backup may want it again, and gets what is in the spool instead of a second run.
     fn forget(&mut self, job: JobId) -> Result<(), JournalError> {
+        let ended = self.known.values().filter(|known| **known == Known::Ended);
+        let now = self.context.devices.clock.now();
+        let keep = self.context.keep;
+        if ended.count() <= REMEMBERED && self.journal.age(job, now).is_some_and(|age| age < keep) {
+            return Ok(());
+        }
         self.journal.remove(job)?;
         self.known.remove(&job);
         Ok(())

@@ -4,15 +4,18 @@
 //! accepted it; after a restart it goes on with the devices that are left. Notes about devices need
 //! not reach the disk at once: a device whose note is lost is asked again, and counted once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use prost::Message;
 use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::discovery::{DiscoveredDevice, SweepCursor};
 use tvtfleet_proto::model::id::{JobId, Sequence, TargetNo};
 use tvtfleet_proto::model::mac::MacAddr;
+use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::{JobWant, SiteWork};
 use tvtfleet_proto::wire::v1;
 
@@ -81,15 +84,45 @@ pub struct JournalJob {
     pub want: JobWant,
     /// The devices that have been reported.
     pub reported: BTreeMap<TargetNo, ReportedDevice>,
+    /// The devices that its discovery has found, whether reported or not.
+    pub found: BTreeMap<TargetNo, DiscoveredDevice>,
+    /// Where its discovery goes on.
+    pub cursor: Option<SweepCursor>,
+    /// The batch that tells how its discovery went; `None` while it goes on.
+    pub searched: Option<Sequence>,
     /// Whether the site is done with it.
     pub ended: bool,
+    /// The batch that says so, where it is known.
+    pub ended_in: Option<Sequence>,
 }
 
 impl JournalJob {
-    /// The first and last batch that hold its reports.
+    /// A job of which nothing is done yet.
+    #[must_use]
+    pub const fn new(want: JobWant) -> Self {
+        Self {
+            want,
+            reported: BTreeMap::new(),
+            found: BTreeMap::new(),
+            cursor: None,
+            searched: None,
+            ended: false,
+            ended_in: None,
+        }
+    }
+
+    /// The last batch that anything is noted of.
+    pub(crate) fn last_noted(&self) -> Sequence {
+        self.range().map_or(Sequence(0), |(_, last)| last)
+    }
+
+    /// The first and last batch that hold its results.
     #[must_use]
     pub fn range(&self) -> Option<(Sequence, Sequence)> {
-        let numbers = || self.reported.values().map(|device| device.sequence);
+        let numbers = || {
+            let reports = self.reported.values().map(|device| device.sequence);
+            reports.chain(self.searched)
+        };
         numbers().min().zip(numbers().max())
     }
 
@@ -103,7 +136,13 @@ impl JournalJob {
             Entry::Forgotten(target) => {
                 self.reported.remove(&target);
             }
-            Entry::Ended => self.ended = true,
+            Entry::Found(target, device) => {
+                self.found.insert(target, *device);
+            }
+            Entry::Cursor(cursor) => self.cursor = Some(cursor),
+            Entry::Searched(sequence) => self.searched = sequence,
+            Entry::Ended(sequence) => (self.ended, self.ended_in) = (true, sequence),
+            Entry::Reopened => (self.ended, self.ended_in) = (false, None),
         }
     }
 }
@@ -115,8 +154,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a folder and reads its jobs. Devices whose reports are in `lost` batches
-    /// are forgotten. A file that cannot be understood is set aside: the job comes again with the next
+    /// Opens the journal of a folder and reads its jobs. Devices whose reports are in batches that are
+    /// `lost` are forgotten. A file that cannot be understood is set aside: the job comes again with the next
     /// want document.
     ///
     /// # Errors
@@ -124,7 +163,7 @@ impl Journal {
     /// `storage.io`, `storage.full`.
     pub fn open(
         folder: &Path,
-        lost: &BTreeSet<Sequence>,
+        lost: &dyn Fn(Sequence) -> bool,
     ) -> Result<(Self, Vec<(JournalJob, JobFile)>), JournalError> {
         std::fs::create_dir_all(folder).map_err(JournalError::at("create", folder))?;
         let mut jobs = Vec::new();
@@ -183,6 +222,14 @@ impl Journal {
         Ok(file)
     }
 
+    /// How long ago a job's file was written to; `None` where there is none.
+    pub(crate) fn age(&self, job: JobId, now: UtcMillis) -> Option<Duration> {
+        let path = self.folder.join(format!("{job}{SUFFIX}"));
+        let changed = std::fs::metadata(path).ok()?.modified().ok()?;
+        let changed = changed.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(now.since(UtcMillis::new(0).after(changed)))
+    }
+
     /// Deletes the file of a job that is not wanted any more.
     ///
     /// # Errors
@@ -229,13 +276,47 @@ impl JobFile {
         self.note(&Entry::Reported(target, device), false)
     }
 
-    /// Notes that the site is done with the job; on the disk when this returns.
+    /// Notes a device that the job's discovery has found. Reaches the disk at some time; one that is
+    /// lost is found again.
     ///
     /// # Errors
     ///
     /// `storage.io`, `storage.full`.
-    pub fn note_ended(&mut self) -> Result<(), JournalError> {
-        self.note(&Entry::Ended, true)
+    pub fn note_found(
+        &mut self,
+        target: TargetNo,
+        device: &DiscoveredDevice,
+    ) -> Result<(), JournalError> {
+        self.note(&Entry::Found(target, Box::new(device.clone())), false)
+    }
+
+    /// Notes how far the job's discovery is. Reaches the disk at some time.
+    ///
+    /// # Errors
+    ///
+    /// `storage.io`, `storage.full`.
+    pub fn note_cursor(&mut self, cursor: SweepCursor) -> Result<(), JournalError> {
+        self.note(&Entry::Cursor(cursor), false)
+    }
+
+    /// Notes that the job's discovery is over, and the batch that tells so; on the disk when this
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// `storage.io`, `storage.full`.
+    pub fn note_searched(&mut self, sequence: Sequence) -> Result<(), JournalError> {
+        self.note(&Entry::Searched(Some(sequence)), true)
+    }
+
+    /// Notes that the site is done with the job, and which batch says so; on the disk when this
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// `storage.io`, `storage.full`.
+    pub fn note_ended(&mut self, told: Sequence) -> Result<(), JournalError> {
+        self.note(&Entry::Ended(Some(told)), true)
     }
 
     fn note(&mut self, entry: &Entry, lasting: bool) -> Result<(), JournalError> {
@@ -269,7 +350,12 @@ enum Entry {
     Work(SiteWork),
     Reported(TargetNo, ReportedDevice),
     Forgotten(TargetNo),
-    Ended,
+    Found(TargetNo, Box<DiscoveredDevice>),
+    Cursor(SweepCursor),
+    /// `None` where the batch was lost.
+    Searched(Option<Sequence>),
+    Ended(Option<Sequence>),
+    Reopened,
 }
 
 impl Entry {
@@ -285,7 +371,22 @@ impl Entry {
                 (3, body)
             }
             Self::Forgotten(target) => (4, target.0.to_le_bytes().to_vec()),
-            Self::Ended => (5, Vec::new()),
+            Self::Found(target, device) => {
+                let mut body = target.0.to_le_bytes().to_vec();
+                body.extend(v1::DiscoveredDevice::from((**device).clone()).encode_to_vec());
+                (6, body)
+            }
+            Self::Cursor(cursor) => (7, v1::SweepCursor::from(*cursor).encode_to_vec()),
+            Self::Searched(sequence) => {
+                // Batches count from 1.
+                let number = sequence.map_or(0, |sequence| sequence.0);
+                (8, number.to_le_bytes().to_vec())
+            }
+            Self::Ended(sequence) => {
+                let body = sequence.map(|sequence| sequence.0.to_le_bytes().to_vec());
+                (5, body.unwrap_or_default())
+            }
+            Self::Reopened => (9, Vec::new()),
         };
         let mut payload = vec![tag];
         payload.extend(body);
@@ -314,7 +415,22 @@ impl Entry {
                 Self::Reported(TargetNo(u32::from_le_bytes(*target)), device)
             }
             4 => Self::Forgotten(TargetNo(u32::from_le_bytes(*body.first_chunk::<4>()?))),
-            5 => Self::Ended,
+            6 => {
+                let (target, rest) = body.split_first_chunk::<4>()?;
+                let device = v1::DiscoveredDevice::decode(rest).ok()?.try_into().ok()?;
+                Self::Found(TargetNo(u32::from_le_bytes(*target)), Box::new(device))
+            }
+            7 => Self::Cursor(v1::SweepCursor::decode(body).ok()?.into()),
+            8 => {
+                let number = u64::from_le_bytes(*body.first_chunk::<8>()?);
+                Self::Searched((number != 0).then_some(Sequence(number)))
+            }
+            // The first version noted no batch.
+            5 => Self::Ended(
+                body.first_chunk::<8>()
+                    .map(|number| Sequence(u64::from_le_bytes(*number))),
+            ),
+            9 => Self::Reopened,
             _ => return None,
         })
     }
@@ -356,7 +472,7 @@ fn split_entry(bytes: &[u8]) -> Option<((usize, u32), &[u8])> {
 fn read_job(
     path: &Path,
     job: JobId,
-    lost: &BTreeSet<Sequence>,
+    lost: &dyn Fn(Sequence) -> bool,
 ) -> Result<Option<(JournalJob, JobFile)>, JournalError> {
     let unreadable = || JournalError::at("read", path);
     let mut bytes = Vec::new();
@@ -377,11 +493,7 @@ fn read_job(
     else {
         return Ok(None);
     };
-    let mut found = JournalJob {
-        want: *want,
-        reported: BTreeMap::new(),
-        ended: false,
-    };
+    let mut found = JournalJob::new(*want);
     for entry in entries {
         found.apply(entry);
     }
@@ -398,12 +510,24 @@ fn read_job(
     let gone: Vec<_> = found
         .reported
         .iter()
-        .filter(|(_, device)| lost.contains(&device.sequence))
+        .filter(|(_, device)| lost(device.sequence))
         .map(|(target, _)| *target)
         .collect();
+    // What the site said of its end is lost, or not true any more.
+    let untold = found.ended_in.is_some_and(lost);
+    let unsearched = found.searched.is_some_and(lost);
+    let reopened = found.ended && (untold || unsearched || !gone.is_empty());
     for target in gone {
         found.apply(Entry::Forgotten(target));
         file.note(&Entry::Forgotten(target), false)?;
+    }
+    if unsearched {
+        found.apply(Entry::Searched(None));
+        file.note(&Entry::Searched(None), false)?;
+    }
+    if reopened {
+        found.apply(Entry::Reopened);
+        file.note(&Entry::Reopened, true)?;
     }
     if found.ended {
         // Nobody works on it; an open file for each such job would be waste.
@@ -420,106 +544,4 @@ fn set_aside(path: &Path) -> Result<(), JournalError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tvtfleet_proto::model::job::WorkOptions;
-    use tvtfleet_proto::model::time::UtcMillis;
-    use tvtfleet_proto::model::want::{Target, WantState};
-
-    fn job() -> JobId {
-        JobId::new(uuid::Uuid::from_u128(3))
-    }
-
-    fn work() -> SiteWork {
-        let target = Target {
-            number: TargetNo(4),
-            endpoint: "10.0.0.1:6036".parse().unwrap(),
-            known_mac: None,
-            trusted: true,
-            credential: None,
-        };
-        SiteWork {
-            options: WorkOptions::default(),
-            targets: vec![target],
-        }
-    }
-
-    fn want(work: Option<SiteWork>) -> JobWant {
-        JobWant {
-            job: job(),
-            state: WantState::Run,
-            not_after: UtcMillis::new(1_793_000_000_000),
-            traceparent: String::new(),
-            target_count: 1,
-            work,
-        }
-    }
-
-    fn device(sequence: u64) -> ReportedDevice {
-        let mac = Some(MacAddr::from([0x58, 0x5B, 0x69, 0, 0, 1]));
-        ReportedDevice {
-            sequence: Sequence(sequence),
-            refused: true,
-            mac,
-        }
-    }
-
-    fn open(folder: &Path) -> Vec<(JournalJob, JobFile)> {
-        Journal::open(folder, &BTreeSet::new()).unwrap().1
-    }
-
-    #[test]
-    fn a_job_goes_on_where_it_was() {
-        let folder = tempfile::tempdir().unwrap();
-        let (journal, jobs) = Journal::open(folder.path(), &BTreeSet::new()).unwrap();
-        assert!(jobs.is_empty());
-        let mut file = journal.create(&want(None)).unwrap();
-        file.note_work(&work()).unwrap();
-        file.note_reported(TargetNo(4), device(9)).unwrap();
-        drop(file);
-        let mut jobs = open(folder.path());
-        let (found, mut file) = jobs.pop().unwrap();
-        assert_eq!(found.want, want(Some(work())));
-        assert_eq!(found.reported, [(TargetNo(4), device(9))].into());
-        assert_eq!(found.range(), Some((Sequence(9), Sequence(9))));
-        assert!(!found.ended);
-        file.note_ended().unwrap();
-        assert!(open(folder.path())[0].0.ended);
-        journal.remove(job()).unwrap();
-        journal.remove(job()).unwrap();
-        assert!(open(folder.path()).is_empty());
-    }
-
-    #[test]
-    fn reports_in_lost_batches_are_forgotten() {
-        let folder = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::open(folder.path(), &BTreeSet::new()).unwrap();
-        let mut file = journal.create(&want(Some(work()))).unwrap();
-        file.note_reported(TargetNo(4), device(9)).unwrap();
-        let (_, jobs) = Journal::open(folder.path(), &[Sequence(9)].into()).unwrap();
-        assert!(jobs[0].0.reported.is_empty());
-        assert!(open(folder.path())[0].0.reported.is_empty(), "for good");
-    }
-
-    #[test]
-    fn any_cut_keeps_what_was_written_before() {
-        let folder = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::open(folder.path(), &BTreeSet::new()).unwrap();
-        let mut file = journal.create(&want(Some(work()))).unwrap();
-        let path = file.path.clone();
-        let first = std::fs::metadata(&path).unwrap().len();
-        file.note_reported(TargetNo(4), device(9)).unwrap();
-        file.note_ended().unwrap();
-        let bytes = std::fs::read(&path).unwrap();
-        for cut in usize::try_from(first).unwrap()..bytes.len() {
-            std::fs::write(&path, &bytes[..cut]).unwrap();
-            let (found, mut file) = open(folder.path()).pop().unwrap();
-            assert!(!found.ended);
-            file.note_ended().unwrap();
-            assert!(open(folder.path())[0].0.ended, "cut at {cut}");
-        }
-        std::fs::write(&path, &bytes[..5]).unwrap();
-        assert!(open(folder.path()).is_empty());
-        assert!(!path.exists(), "set aside");
-    }
-}
+mod tests;

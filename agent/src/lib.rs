@@ -14,6 +14,7 @@ pub mod config;
 pub mod credentials;
 mod device;
 pub mod discover;
+mod found;
 mod heartbeat;
 pub mod identity;
 mod intake;
@@ -26,11 +27,14 @@ mod peer;
 mod plan;
 pub mod policy;
 mod reconcile;
+mod recover;
 mod retry;
 mod run;
 #[cfg(test)]
 mod run_tests;
 mod service;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod spool;
 mod status;
 mod turn;
@@ -38,7 +42,7 @@ pub mod work;
 
 pub use budget::{AttemptBudget, KeeperError};
 pub use config::AgentConfig;
-pub use device::ProtocolSettings;
 pub use device::vendor::{self, VendorSettings};
+pub use device::{CertificatePins, PinError, ProtocolSettings, WebPort, WebSettings};
 pub use retry::RetrySettings;
 pub use service::{AgentError, forget_refusals, hostname, run, site_context};

@@ -35,11 +35,19 @@ impl Consent {
     }
 }
 
+/// Probes per second that a discovery may send where the owner says nothing: what the connection
+/// table of a small gateway stands.
+pub const RATE_MAX: u32 = 500;
+
 /// The rules of one site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The networks whose devices may be touched; empty is every network.
     pub networks: Vec<IpNet>,
+    /// The networks whose devices may not be touched, whatever [`Self::networks`] says.
+    pub excludes: Vec<IpNet>,
+    /// The most probes per second of a discovery.
+    pub rate_max: u32,
     /// What may be asked of devices.
     pub asks: BTreeSet<Ask>,
     /// To whom a credential may be sent at all, in whatever form.
@@ -54,6 +62,8 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             networks: Vec::new(),
+            excludes: Vec::new(),
+            rate_max: RATE_MAX,
             asks: Ask::ALL.iter().copied().collect(),
             login: Consent::default(),
             plaintext_login: Consent::default(),
@@ -80,6 +90,19 @@ impl Policy {
         Ok(())
     }
 
+    /// Checks a discovery before anything is opened.
+    ///
+    /// # Errors
+    ///
+    /// `device.policy_refused`.
+    pub fn check_discover(&self) -> Result<(), Failure> {
+        if self.asks.contains(&Ask::Discover) {
+            Ok(())
+        } else {
+            refuse("this site's policy does not allow to discover devices")
+        }
+    }
+
     /// Checks an address that a device's name was resolved to.
     ///
     /// # Errors
@@ -91,6 +114,11 @@ impl Policy {
         let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
         if address.is_multicast() || address.is_unspecified() || broadcast {
             return refuse(format!("{address} is not the address of one host"));
+        }
+        if self.excludes.iter().any(|net| net.contains(&address)) {
+            return refuse(format!(
+                "this site's policy does not allow to touch {address}"
+            ));
         }
         if self.networks.is_empty() || self.networks.iter().any(|net| net.contains(&address)) {
             Ok(())

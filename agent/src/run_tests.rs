@@ -18,7 +18,7 @@ use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::{SiteWork, Target};
 
 use crate::credentials::{CredentialSource, FixedCredential, NoCredentials};
-use crate::device::ProtocolSettings;
+use crate::device::{ProtocolSettings, WebSettings};
 use crate::peer::{Habit, Peer, mac};
 use crate::policy::Policy;
 use crate::retry::RetrySettings;
@@ -51,6 +51,15 @@ fn site() -> SiteContext {
         clock,
     )
     .with_retry(quick)
+    .with_web(no_web(), Arc::default())
+}
+
+/// What happens on the binary protocol alone.
+fn no_web() -> WebSettings {
+    WebSettings {
+        ports: Vec::new(),
+        ..WebSettings::default()
+    }
 }
 
 fn target(number: u32, peer: &Peer) -> Target {

@@ -1,6 +1,5 @@
 //! The whole agent: opens what it owns, goes on with what it left, and connects the parts.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,23 +13,27 @@ use tvtfleet_bus::{Bus, BusError, Shutdown, connect};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::AgentFacts;
 use tvtfleet_proto::model::backend::BackendState;
-use tvtfleet_proto::model::id::{Epoch, Sequence};
+use tvtfleet_proto::model::id::Epoch;
 
 use crate::backends;
 use crate::budget::{AttemptBudget, KeeperError, drop_memory};
 use crate::config::{AgentConfig, ConfigError};
 use crate::credentials::{CredentialError, CredentialFile, CredentialSource, NoCredentials};
+use crate::device::{CertificatePins, PinError};
 use crate::heartbeat::Speaker;
 use crate::identity::{IdentityError, Keeper};
 use crate::intake::Intake;
 use crate::job::JobContext;
 use crate::jobs::Jobs;
 use crate::journal::{JobFile, Journal, JournalError, JournalJob};
-use crate::outbox::{Sender, SpoolShared, Writer, WriterHandle, filler};
+use crate::outbox::{Sender, SpoolShared, Writer, filler};
+use crate::recover::open_journal;
 use crate::spool::{Spool, SpoolError};
 use crate::status::Status;
 use crate::work::SiteContext;
 
+/// The file of the devices' certificates in the data folder.
+const PINS_FILE: &str = "device-certificates";
 /// Want documents and watermarks that wait; whoever brings more waits.
 const QUEUE: usize = 8;
 /// The time for work under way to come to a safe point when the agent stops.
@@ -49,6 +52,9 @@ pub enum AgentError {
     /// The credentials of the devices cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialError),
+    /// The fingerprints of the devices' certificates cannot be used.
+    #[error("cannot use the fingerprints of certificates")]
+    Pins(#[from] PinError),
     /// The data folder cannot be used.
     #[error("cannot use the data folder {}", path.display())]
     DataFolder {
@@ -86,6 +92,7 @@ impl AgentError {
             Self::Credentials(error) => error.code(),
             Self::DataFolder { .. } | Self::Budget(_) => ErrorCode::StorageIo,
             Self::Locked(_) => ErrorCode::StorageLocked,
+            Self::Pins(_) => ErrorCode::StorageCorrupt,
             Self::Spool(error) => error.code(),
             Self::Journal(error) => error.code(),
             Self::Bus(error) => error.code(),
@@ -100,6 +107,9 @@ impl AgentError {
             Self::Bus(error) => error.hint(),
             Self::Locked(_) => Some("stop the other agent, or give this one a data_dir of its own"),
             Self::Identity(error) | Self::Config(ConfigError::Identity(error)) => error.hint(),
+            Self::Pins(_) => {
+                Some("mend or delete the line; a deleted one accepts the next certificate")
+            }
             Self::Config(_)
             | Self::Credentials(_)
             | Self::DataFolder { .. }
@@ -149,14 +159,14 @@ impl Parts {
         let site = config.site.clone();
         let new_epoch = Epoch::new(uuid::Uuid::new_v4());
         let fill = |epoch, sequence| filler(&site, epoch, sequence);
-        let (spool, damages) = Spool::open(
+        let (mut spool, damages) = Spool::open(
             &config.data_dir.join("spool"),
             config.spool,
             new_epoch,
             &fill,
         )?;
-        let lost: BTreeSet<Sequence> = damages.into_iter().flat_map(|damage| damage.lost).collect();
-        let (journal, stored) = Journal::open(&config.data_dir.join("jobs"), &lost)?;
+        let folder = config.data_dir.join("jobs");
+        let (journal, stored) = open_journal(&folder, &mut spool, damages)?;
         tracing::info!(
             tvt.site.id = %config.site, epoch = %spool.epoch(), committed = spool.committed().0,
             next = spool.next().0, jobs = stored.len(), "agent starts"
@@ -182,7 +192,16 @@ impl Parts {
         let (docs_sender, docs) = mpsc::channel(QUEUE);
         let (writer, writing) = Writer::new(Arc::clone(&self.spool));
         shutdown.spawn(writing.run());
-        let context = self.job_context(&status, writer, connection.subscribe(), shutdown);
+        let context = JobContext {
+            site: self.spool.site().clone(),
+            devices: Arc::clone(&self.devices),
+            writer,
+            full: self.spool.full(),
+            status: Arc::clone(&status),
+            bus: connection.subscribe(),
+            stop: shutdown.child_token(),
+            keep: config.spool.keep,
+        };
         shutdown.spawn(Jobs::resume(context, self.journal, self.stored).run(docs));
 
         let options = config.connect_options();
@@ -213,7 +232,8 @@ impl Parts {
             "connected"
         );
         let (watermarks, told) = mpsc::channel(QUEUE);
-        let sender = Sender::new(Arc::clone(&self.spool), &bus, SEND_BACKOFF, told);
+        let clock = Arc::clone(&self.devices.clock);
+        let sender = Sender::new(Arc::clone(&self.spool), &bus, SEND_BACKOFF, told, clock);
         shutdown.spawn(sender.run(shutdown.child_token()));
         let intake = Intake {
             site: config.site.clone(),
@@ -228,6 +248,7 @@ impl Parts {
             status,
             clock: Arc::clone(&self.devices.clock),
             facts: facts(backends),
+            home: home(&config.data_dir),
             interval: config.heartbeat,
             watermarks,
         };
@@ -235,24 +256,6 @@ impl Parts {
         connection.send_replace(Some(bus.clone()));
         shutdown.requested().await;
         Ok(Some(bus))
-    }
-
-    fn job_context(
-        &self,
-        status: &Arc<Status>,
-        writer: WriterHandle,
-        bus: watch::Receiver<Option<Bus>>,
-        shutdown: &Shutdown,
-    ) -> JobContext {
-        JobContext {
-            site: self.spool.site().clone(),
-            devices: Arc::clone(&self.devices),
-            writer,
-            full: self.spool.full(),
-            status: Arc::clone(status),
-            bus,
-            stop: shutdown.child_token(),
-        }
     }
 }
 
@@ -267,6 +270,7 @@ pub fn site_context(config: &AgentConfig) -> Result<SiteContext, AgentError> {
         Some(path) => Box::new(CredentialFile::read_guarded(path, guarded)?),
         None => Box::new(NoCredentials),
     };
+    let pins = CertificatePins::open(&config.data_dir.join(PINS_FILE))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (policy, protocol) = (config.policy.clone(), config.protocol.clone());
     if config.vendor.is_bridge_exposed() {
@@ -278,7 +282,8 @@ pub fn site_context(config: &AgentConfig) -> Result<SiteContext, AgentError> {
     Ok(SiteContext::new(credentials, policy, protocol, clock)
         .with_vendor(config.vendor.clone())
         .with_parallel(config.parallel)
-        .with_retry(config.retry))
+        .with_retry(config.retry)
+        .with_web(config.web.clone(), Arc::new(pins)))
 }
 
 /// Forgets which logins devices have refused: for an operator who knows that an account is free again.
@@ -318,6 +323,17 @@ pub fn hostname() -> String {
     facts(Vec::new()).hostname
 }
 
+/// What tells a copy of a data folder from the original: the boot of the box and the folder itself.
+/// A restart of the agent changes neither.
+fn home(folder: &Path) -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let place = rustix::fs::stat(folder).map_or_else(
+        |_| String::new(),
+        |stat| format!("{}.{}", stat.st_dev, stat.st_ino),
+    );
+    format!("{}.{place}", boot.trim())
+}
+
 fn facts(backends: Vec<BackendState>) -> AgentFacts {
     let names = rustix::system::uname();
     AgentFacts {
@@ -331,6 +347,13 @@ fn facts(backends: Vec<BackendState>) -> AgentFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_of_a_data_folder_is_another_home() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        assert_eq!(home(one.path()), home(one.path()));
+        assert_ne!(home(one.path()), home(two.path()));
+    }
 
     #[test]
     fn a_data_folder_has_one_agent() {

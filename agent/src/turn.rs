@@ -3,18 +3,23 @@
 use std::time::Instant;
 
 use tracing::Span;
+use tvtfleet_proto::device::cgi::Errand;
 use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::backend::Backend;
 use tvtfleet_proto::model::report::{Attempt, DeviceReport, Failure};
+use tvtfleet_proto::model::secret::Credential;
 use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::Target;
 
+use crate::device::complete::complete;
 use crate::device::gate::LoginGate;
 use crate::device::select::{
-    Configured, backends, both_failed, completed, is_incomplete, may_fall_back,
+    Completion, Configured, backends, both_failed, completed, is_incomplete, may_fall_back,
 };
 use crate::device::{
-    Answer, BridgeDevice, Device, DeviceError, NetsdkDevice, ProtocolDevice, Visit, Way,
+    Answer, BridgeDevice, CgiDevice, Device, DeviceError, NetsdkDevice, ProtocolDevice, Visit, Way,
+    WebApiDevice,
 };
 use crate::run::JobShared;
 
@@ -119,6 +124,8 @@ impl Turn {
             failure,
             warnings: answer.warnings,
             attempts: self.attempts,
+            answer: answer.answer,
+            found: None,
         }
     }
 }
@@ -127,10 +134,17 @@ impl Turn {
 pub(crate) async fn try_once(shared: &JobShared, target: &Target, deadline: Instant) -> TryEnd {
     let mut attempts = Vec::new();
     let mut last: Option<Ended> = None;
+    // The wait for somebody else's visit is bounded by the device's time; the drivers then say so.
+    let _place = tokio::select! {
+        biased;
+        place = shared.site.turnstile.enter(&target.endpoint) => Some(place),
+        () = shared.cancel.cancelled() => None,
+        () = tokio::time::sleep_until(deadline.into()) => None,
+    };
     let configured = Configured::by(&shared.site.vendor);
     for backend in backends(shared.options.backend, shared.options.ask, configured) {
         let (started_at, began) = (shared.site.clock.now(), Instant::now());
-        let result = ask_by(shared, target, backend, deadline).await;
+        let mut result = ask_by(shared, target, backend, deadline).await;
         let code = result.as_ref().err().map(|error| error.failure.code);
         attempts.push(Attempt {
             backend,
@@ -138,6 +152,9 @@ pub(crate) async fn try_once(shared: &JobShared, target: &Target, deadline: Inst
             duration: began.elapsed(),
             code,
         });
+        if let Ok(answer) = &mut result {
+            complete_answer(shared, target, deadline, answer, &mut attempts).await;
+        }
         let ended = Ended {
             backend,
             observed_at: shared.site.clock.now(),
@@ -148,7 +165,7 @@ pub(crate) async fn try_once(shared: &JobShared, target: &Target, deadline: Inst
             None => ended,
         };
         let goes_on = match &ended.result {
-            Ok(answer) => is_incomplete(answer),
+            Ok(answer) => shared.options.ask == Ask::Scan && is_incomplete(answer),
             Err(error) => may_fall_back(&error.failure),
         };
         last = Some(ended);
@@ -202,6 +219,91 @@ fn joined(earlier: Ended, later: Ended) -> Ended {
     }
 }
 
+/// Asks other interfaces for what is missing in an answer. Their failures are attempts, nothing more.
+async fn complete_answer(
+    shared: &JobShared,
+    target: &Target,
+    deadline: Instant,
+    answer: &mut Answer,
+    attempts: &mut Vec<Attempt>,
+) {
+    let options = &shared.options;
+    if shared.site.web.ports.is_empty() {
+        return;
+    }
+    let Some(completion) = Completion::of(options.backend, options.ask, answer) else {
+        return;
+    };
+    for backend in completion.backends() {
+        let (started_at, began) = (shared.site.clock.now(), Instant::now());
+        let result = complete_by(shared, target, *backend, completion, deadline).await;
+        let failure = result.as_ref().err().cloned();
+        attempts.push(Attempt {
+            backend: *backend,
+            started_at,
+            duration: began.elapsed(),
+            code: failure.as_ref().map(|failure| failure.code),
+        });
+        if let Ok(more) = result {
+            complete(answer, more);
+        }
+        if failure.is_none_or(|failure| !Completion::may_go_on(&failure)) {
+            return;
+        }
+    }
+}
+
+async fn complete_by(
+    shared: &JobShared,
+    target: &Target,
+    backend: Backend,
+    completion: Completion,
+    deadline: Instant,
+) -> Result<Answer, Failure> {
+    let credential = credential(shared, target);
+    let visit = visit(shared, target, credential.as_ref(), deadline);
+    if backend == Backend::Cgi {
+        let mut device = CgiDevice::new(visit, false);
+        let errand = Errand::completing(completion == Completion::Cameras);
+        let result = device.errand(Ask::Scan, errand).await;
+        device.close().await;
+        return result;
+    }
+    let mut device = WebApiDevice::new(visit, false);
+    device.identity().await
+}
+
+fn credential(shared: &JobShared, target: &Target) -> Option<Credential> {
+    let label = target
+        .credential
+        .as_ref()
+        .or(shared.options.credential.as_ref());
+    shared.site.credentials.find(label)
+}
+
+fn visit<'a>(
+    shared: &'a JobShared,
+    target: &'a Target,
+    credential: Option<&'a Credential>,
+    deadline: Instant,
+) -> Visit<'a> {
+    Visit {
+        target,
+        site: &shared.site,
+        gate: LoginGate {
+            job: shared.job,
+            endpoint: &target.endpoint,
+            credential,
+            budget: &shared.site.budget,
+            clock: &*shared.site.clock,
+            braked: &shared.braked,
+        },
+        scope: &shared.options.scope,
+        deadline,
+        cancel: &shared.cancel,
+    }
+}
+
 async fn ask_by(
     shared: &JobShared,
     target: &Target,
@@ -210,32 +312,23 @@ async fn ask_by(
 ) -> Result<Answer, DeviceError> {
     let (site, options) = (&*shared.site, &shared.options);
     site.policy.check_ask(options.ask, target)?;
-    let label = target.credential.as_ref().or(options.credential.as_ref());
     let credential = if options.ask.needs_login() {
-        site.credentials.find(label)
+        credential(shared, target)
     } else {
         None
     };
-    let gate = LoginGate {
-        job: shared.job,
-        endpoint: &target.endpoint,
-        credential: credential.as_ref(),
-        budget: &site.budget,
-        clock: &*site.clock,
-        braked: &shared.braked,
-    };
-    let visit = Visit {
-        target,
-        site,
-        gate,
-        deadline,
-        cancel: &shared.cancel,
-    };
+    let visit = visit(shared, target, credential.as_ref(), deadline);
     match backend {
         Backend::Protocol => ask_with(ProtocolDevice::new(visit), shared).await,
         Backend::Netsdk => ask_with(NetsdkDevice::new(visit), shared).await,
         Backend::Sdk => ask_with(BridgeDevice::new(visit, Way::Service), shared).await,
         Backend::SdkLocal => ask_with(BridgeDevice::new(visit, Way::Script), shared).await,
+        Backend::WebApi => ask_with(WebApiDevice::new(visit, true), shared).await,
+        Backend::Cgi => ask_with(CgiDevice::new(visit, true), shared).await,
+        Backend::Discovery => {
+            let text = "a discovery asks a site, not a device";
+            Err(Failure::new(ErrorCode::UnsupportedVariant, text).into())
+        }
     }
 }
 

@@ -17,7 +17,9 @@ use tvtfleet_proto::model::want::SiteWork;
 
 use crate::budget::AttemptBudget;
 use crate::credentials::CredentialSource;
-use crate::device::{KnownPaths, ProtocolSettings, VendorSettings};
+use crate::device::turnstile::Turnstile;
+use crate::device::web::KnownWeb;
+use crate::device::{CertificatePins, KnownPaths, ProtocolSettings, VendorSettings, WebSettings};
 use crate::policy::Policy;
 use crate::retry::RetrySettings;
 use crate::run::Run;
@@ -41,11 +43,19 @@ pub struct SiteContext {
     pub clock: Arc<dyn Clock>,
     /// Which credentials have been refused where.
     pub budget: AttemptBudget,
+    /// How the web interfaces are spoken to.
+    pub web: WebSettings,
+    /// The certificates of devices.
+    pub pins: Arc<CertificatePins>,
     pub(crate) paths: KnownPaths,
+    pub(crate) web_known: KnownWeb,
+    pub(crate) turnstile: Turnstile,
     /// Bounds the devices that are asked at the same time by all jobs together.
     pub(crate) slots: Arc<Semaphore>,
     /// Bounds the processes for the vendor's library and for scripts.
     pub(crate) helpers: Semaphore,
+    /// Lets one discovery run at a time.
+    pub(crate) searching: Arc<Semaphore>,
 }
 
 impl SiteContext {
@@ -68,8 +78,13 @@ impl SiteContext {
             retry: RetrySettings::default(),
             clock,
             budget: AttemptBudget::default(),
+            web: WebSettings::default(),
+            pins: Arc::default(),
             paths: KnownPaths::default(),
+            web_known: KnownWeb::default(),
+            turnstile: Turnstile::default(),
             slots: slots(usize::try_from(MAX_PARALLEL).unwrap_or(usize::MAX)),
+            searching: slots(1),
         }
     }
 
@@ -90,6 +105,12 @@ impl SiteContext {
             vendor,
             ..self
         }
+    }
+
+    /// Sets how the web interfaces are spoken to.
+    #[must_use]
+    pub fn with_web(self, web: WebSettings, pins: Arc<CertificatePins>) -> Self {
+        Self { web, pins, ..self }
     }
 
     /// Sets when failed devices are tried again.

@@ -79,6 +79,13 @@ async fn greet(core: &Core, hello: Hello) -> Result<Watermark, ApiError> {
     if let Some(watermark) = known {
         return Ok(watermark);
     }
+    if core.presence().is_copy(&hello, now.instant) {
+        tracing::error!(
+            tvt.site.id = %hello.site, epoch = %hello.epoch, hostname = hello.facts.hostname,
+            "two copies of one agent are running; the second is refused"
+        );
+        return Ok(presence::refusal(hello.epoch, ErrorCode::SiteClaimed, now));
+    }
     let alive = core.presence().is_alive(&hello.site, now.instant);
     let claimed = {
         let hello = hello.clone();
@@ -134,7 +141,7 @@ fn check_site(subject: &SiteId, message: &SiteId) -> Result<(), ApiError> {
 }
 
 fn shortened(hello: Hello) -> Hello {
-    let cut = |text: String| text.chars().take(FACT_MAX).collect();
+    let cut = |text: String| text.chars().take(FACT_MAX).collect::<String>();
     let AgentFacts {
         version,
         hostname,
@@ -155,7 +162,11 @@ fn shortened(hello: Hello) -> Hello {
             })
             .collect(),
     };
-    Hello { facts, ..hello }
+    Hello {
+        facts,
+        home: cut(hello.home),
+        ..hello
+    }
 }
 
 fn refuse(code: ErrorCode, message: &str) -> ApiError {

@@ -1,5 +1,7 @@
 //! The coordinator's settings: a file, and variables that win over it.
 
+mod retention;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +13,9 @@ use tvtfleet_bus::streams::{Declarations, Replicas};
 use tvtfleet_bus::{ConnectOptions, NatsSettings};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::want::OFFLINE_AFTER;
+
+pub use retention::Retention;
+use retention::RetentionSection;
 
 /// The server where nobody names one.
 const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
@@ -55,6 +60,8 @@ pub struct CoordinatorConfig {
     pub trust: Option<TrustSettings>,
     /// How long to wait for what.
     pub timing: Timing,
+    /// How long to keep what.
+    pub retention: Retention,
 }
 
 /// Whom to believe. `tvtctl admin init` writes it.
@@ -174,6 +181,7 @@ impl CoordinatorConfig {
             streams: StreamSettings::default(),
             trust: None,
             timing: Timing::default(),
+            retention: Retention::default(),
         }
     }
 
@@ -248,6 +256,8 @@ struct File {
     trust: Option<TrustSettings>,
     #[serde(default)]
     timing: TimingSection,
+    #[serde(default)]
+    retention: RetentionSection,
 }
 
 /// [`NatsSection`] and what only the coordinator has to say; unknown keys cannot be refused across
@@ -323,6 +333,7 @@ impl File {
                     default.presence_interval,
                 ),
             },
+            retention: self.retention.read(),
         })
     }
 }

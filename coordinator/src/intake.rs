@@ -288,7 +288,7 @@ fn incoming(message: OutMessage) -> Incoming {
     }
 }
 
-fn item_by_item(subject: &str, raw: &[u8]) -> Result<Batch, BadField> {
+pub(crate) fn item_by_item(subject: &str, raw: &[u8]) -> Result<Batch, BadField> {
     let wire: v1::OutBatch =
         envelope::open(raw, BODY_MAX).map_err(|error| BadField::new("batch", error))?;
     let outer = v1::OutBatch {

@@ -11,6 +11,7 @@
 
 mod agents;
 mod channels;
+mod checkup;
 pub mod config;
 mod core;
 pub mod diff;
@@ -22,8 +23,11 @@ mod presence;
 mod publish;
 pub mod render;
 pub mod results;
+mod retention;
 mod run;
 mod serve;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod store;
 mod trust;
 mod watchdog;

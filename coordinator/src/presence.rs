@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use tvtfleet_proto::error::ErrorCode;
-use tvtfleet_proto::model::agent::{AgentFacts, AgentView, Heartbeat, Hello, Progress, Watermark};
+use tvtfleet_proto::model::agent::{
+    AgentFacts, AgentView, Heartbeat, Hello, Progress, SpoolHealth, Watermark,
+};
 use tvtfleet_proto::model::id::{Epoch, JobId, Sequence, SiteId, WantRevision};
 use tvtfleet_proto::model::time::UtcMillis;
 
@@ -19,11 +21,15 @@ const PROGRESS_MAX: usize = 64;
 
 /// Both readings of the clock.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+#[cfg_attr(
+    not(feature = "simulation"),
+    expect(unreachable_pub, reason = "the simulation hands it in")
+)]
+pub struct Moment {
     /// To store and send.
-    pub(crate) utc: UtcMillis,
+    pub utc: UtcMillis,
     /// To measure silence.
-    pub(crate) instant: Instant,
+    pub instant: Instant,
 }
 
 /// Everything known of the agents.
@@ -49,6 +55,9 @@ struct Agent {
     want_taken: WantRevision,
     want_newest: WantRevision,
     progress: Vec<Progress>,
+    health: Option<SpoolHealth>,
+    /// Which copy of the spool speaks; empty where nobody has said.
+    home: String,
     /// [`Self::last_seen`] is newer than the database's.
     unsaved: bool,
 }
@@ -120,12 +129,22 @@ impl Presence {
         })
     }
 
+    /// Whether another copy of the same spool was heard lately: two boxes with one image. Reports of
+    /// both would have the same numbers.
+    pub(crate) fn is_copy(&self, hello: &Hello, now: Instant) -> bool {
+        self.agents.get(&hello.site).is_some_and(|agent| {
+            let same = agent.spool.as_ref().map(|spool| spool.epoch) == Some(hello.epoch);
+            same && differs(&agent.home, &hello.home) && self.is_online(agent, now)
+        })
+    }
+
     /// Answers a hello that changes nothing in the database; `None` where the database must be
     /// asked.
     pub(crate) fn hello(&mut self, hello: &Hello, now: Moment) -> Option<Watermark> {
         let agent = self.agents.get_mut(&hello.site)?;
         let spool = agent.spool.as_ref().filter(|spool| {
             spool.epoch == hello.epoch
+                && agent.home == hello.home
                 && hello.oldest <= spool.committed.next()
                 && hello.want_revision <= agent.want_newest
                 && hello.facts == agent.facts
@@ -149,6 +168,7 @@ impl Presence {
         spool.applied(ledger);
         agent.spool = Some(spool);
         agent.facts = hello.facts.clone();
+        agent.home.clone_from(&hello.home);
         agent.want_newest = agent.want_newest.max(want);
         agent.greeted(hello, now);
         let resend = ledger.gap();
@@ -166,10 +186,11 @@ impl Presence {
         let Some(agent) = self.agents.get_mut(site) else {
             return refusal(heartbeat.epoch, ErrorCode::SiteUnknown, now);
         };
+        let copy = differs(&agent.home, &heartbeat.home);
         let Some(spool) = agent
             .spool
             .as_mut()
-            .filter(|spool| spool.epoch == heartbeat.epoch)
+            .filter(|spool| spool.epoch == heartbeat.epoch && !copy)
         else {
             // Its next hello settles whether it may speak.
             return refusal(heartbeat.epoch, ErrorCode::SiteClaimed, now);
@@ -179,6 +200,7 @@ impl Presence {
         agent.next = heartbeat.next;
         agent.spool_bytes = heartbeat.spool_bytes;
         agent.want_taken = heartbeat.want_revision;
+        agent.health = heartbeat.health;
         agent.clock_skew_ms = heartbeat
             .agent_time
             .millis()
@@ -296,6 +318,7 @@ impl Presence {
                 clock_skew_ms: agent.clock_skew_ms,
                 want_taken: agent.want_taken,
                 want_newest: agent.want_newest,
+                health: agent.health,
             })
             .collect()
     }
@@ -342,6 +365,11 @@ impl Presence {
                 .is_some_and(|until| *until > now.instant),
         }
     }
+}
+
+/// Whether two homes are known and not the same.
+fn differs(one: &str, other: &str) -> bool {
+    !one.is_empty() && !other.is_empty() && one != other
 }
 
 /// The answer to an agent that is not welcome.

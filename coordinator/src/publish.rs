@@ -17,6 +17,7 @@ use tvtfleet_proto::model::time::UtcMillis;
 
 use crate::core::Core;
 use crate::jobs::fanout;
+use crate::jobs::pace::Pace;
 use crate::run::CoordinatorError;
 use crate::store::SiteRow;
 use crate::store::site::{self, DirtyWant, Written};
@@ -56,8 +57,9 @@ pub(crate) async fn run(core: Core, stop: CancellationToken) -> Result<(), Coord
         verify(&core).await?;
         let mut state = core.bus.state();
         let mut attempt = 0_usize;
+        let mut pace = Pace::new(core.clock.instant());
         loop {
-            if write_outdated(&core).await? {
+            if write_outdated(&core, &mut pace).await? {
                 attempt = 0;
             } else {
                 attempt = attempt.saturating_add(1);
@@ -146,13 +148,19 @@ async fn compare(
     })
 }
 
-/// Writes all outdated documents. Returns whether all were written.
-async fn write_outdated(core: &Core) -> Result<bool, CoordinatorError> {
+/// Writes all outdated documents, in waves. Returns whether all were written.
+async fn write_outdated(core: &Core, pace: &mut Pace) -> Result<bool, CoordinatorError> {
     loop {
+        let wait = pace.wait(core.clock.instant());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        let allowed = pace.take(core.clock.instant(), PORTION);
         let dirty = core
             .store
-            .read("read outdated wants", |db| site::dirty(db, PORTION))
+            .read("read outdated wants", move |db| site::dirty(db, allowed))
             .await?;
+        pace.give_back(allowed.saturating_sub(dirty.len()));
         if dirty.is_empty() {
             return Ok(true);
         }

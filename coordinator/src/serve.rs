@@ -12,7 +12,8 @@ use tvtfleet_proto::convert::BadField;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::{
     AddSite, ApiError, CancelJob, CoordinatorInfo, ImportDevices, JobStatus, ListDevices, ListJobs,
-    ListSites, ReadResults, ShowDevice, ShowJob, SiteView, SubmitJob, Submitted, WATCH_MAX,
+    ListSites, ReadResults, ReadSearches, ShowDevice, ShowJob, SiteView, SubmitJob, Submitted,
+    WATCH_MAX,
 };
 use tvtfleet_proto::model::change::ListChanges;
 use tvtfleet_proto::model::id::JobId;
@@ -21,6 +22,7 @@ use tvtfleet_proto::model::query::ImportResults;
 use tvtfleet_proto::subject::{self, ApiOp};
 use tvtfleet_proto::wire::v1;
 
+use crate::checkup;
 use crate::core::Core;
 use crate::intake::chain;
 use crate::store::{DbError, StoreError, inventory, job, site};
@@ -100,6 +102,18 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
             })
             .await?;
             Ok(Reply::of(&v1::ResultPage::from(page)))
+        }
+        ApiOp::JobSearches => {
+            let request: ReadSearches = call
+                .open::<v1::ReadSearches>()?
+                .try_into()
+                .map_err(unreadable)?;
+            confine::seen_job(&core, &caller, request.job).await?;
+            let page = read(&core, "read discoveries", move |db| {
+                job::searches(db, &request)
+            })
+            .await?;
+            Ok(Reply::of(&v1::SearchPage::from(page)))
         }
         ApiOp::InventoryList => {
             let mut request: ListDevices = call
@@ -188,6 +202,10 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                     .map(v1::AgentView::from)
                     .collect(),
             }))
+        }
+        ApiOp::CoordinatorCheck => {
+            let checkup = checkup::examine(&core).await.map_err(store_error)?;
+            Ok(Reply::of(&v1::Checkup::from(checkup)))
         }
         ApiOp::CoordinatorInfo => {
             let at = read(&core, "read the cursor", site::position).await?;

@@ -3,8 +3,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    admin, agents, backends, changes, completions, decode, device, diff, inventory, jobs, local,
-    man, scan, sites, sql, status,
+    admin, agents, backends, changes, completions, decode, device, diff, discover, doctor,
+    inventory, jobs, local, man, run, scan, sites, sql, status,
 };
 use crate::env;
 use crate::exit::Outcome;
@@ -22,7 +22,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Scan devices of the fleet and report their channels
-    Scan(scan::Args),
+    Scan(Box<scan::Args>),
+    /// Ask devices of the fleet one question
+    Run(run::Args),
+    /// Find the TVT devices of sites
+    Discover(Box<discover::Args>),
     /// List, follow and stop jobs, and read their results
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -57,6 +61,8 @@ pub(crate) enum Command {
     /// Set up and govern a fleet: accounts, tenants, operators, joining
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Look at all parts of the fleet and say what to do
+    Doctor(doctor::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Write the manual pages into a folder
@@ -68,6 +74,8 @@ impl Command {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Scan(_) => "scan",
+            Self::Run(_) => "run",
+            Self::Discover(_) => "discover",
             Self::Jobs(_) => "jobs",
             Self::Inventory(_) => "inventory",
             Self::Changes(_) => "changes",
@@ -81,6 +89,7 @@ impl Command {
             Self::Decode(_) => "decode",
             Self::Status(_) => "status",
             Self::Admin(_) => "admin",
+            Self::Doctor(_) => "doctor",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }
@@ -90,6 +99,8 @@ impl Command {
     pub(crate) async fn run(self, io: &mut Io) -> Outcome {
         match self {
             Self::Scan(args) => args.run(io).await,
+            Self::Run(args) => args.run(io).await,
+            Self::Discover(args) => args.run(io).await,
             Self::Jobs(command) => command.run(io).await,
             Self::Inventory(command) => command.run(io).await,
             Self::Changes(command) => command.run(io).await,
@@ -103,6 +114,7 @@ impl Command {
             Self::Decode(args) => args.run(io),
             Self::Status(args) => args.run(io).await,
             Self::Admin(command) => command.run(io).await,
+            Self::Doctor(args) => args.run(io).await,
             Self::Completions(args) => args.run(io),
             Self::Man(args) => args.run(io),
         }

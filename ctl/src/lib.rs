@@ -13,10 +13,12 @@ use clap::error::ErrorKind;
 use tracing::Instrument as _;
 use tvtfleet_proto::error::{ErrorCode, ExitStatus};
 
+mod answers;
 mod args;
 mod commands;
 mod compare;
 mod config;
+mod discovery;
 pub mod env;
 mod error;
 mod exit;

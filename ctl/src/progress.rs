@@ -76,6 +76,24 @@ impl Progress {
         }
     }
 
+    /// Whether anything is shown.
+    pub(crate) const fn is_shown(&self) -> bool {
+        !matches!(self.shown, Shown::Nothing)
+    }
+
+    /// Moves the bar of a search.
+    pub(crate) fn search(&self, done: u64, total: u64, found: u64) {
+        if let Shown::Bar(bar) = &self.shown {
+            let template = "  [{bar:30}] {pos}/{len} probes {msg} {elapsed}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.set_length(total);
+            bar.set_position(done);
+            bar.set_message(format!("({found} found)"));
+        }
+    }
+
     /// Corrects the number of devices.
     pub(crate) fn set_total(&self, total: u64) {
         if let Shown::Bar(bar) = &self.shown {

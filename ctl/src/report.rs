@@ -16,6 +16,7 @@ use crate::error::{CliError, Stop};
 use crate::exit::{self, Outcome};
 use crate::files::{self, FileFormat};
 use crate::io::Io;
+use crate::output::Format;
 
 /// What results can be written as.
 const RESULT_FILES: [FileFormat; 3] = [FileFormat::Json, FileFormat::Csv, FileFormat::Xlsx];
@@ -101,6 +102,15 @@ impl ReportPlan {
             .iter()
             .any(|(_, format)| *format == FileFormat::Xlsx)
             && several()
+    }
+
+    /// How a list is written to stdout instead.
+    pub(crate) const fn list_format(&self) -> Format {
+        match self.format {
+            ReportFormat::Table | ReportFormat::Summary => Format::Table,
+            ReportFormat::Json => Format::Json,
+            ReportFormat::Csv => Format::Csv,
+        }
     }
 
     /// Writes everything. A file that fails is told and does not stop the others.

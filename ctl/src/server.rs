@@ -10,11 +10,12 @@ use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::AgentView;
 use tvtfleet_proto::model::api::{
     AddSite, CancelJob, CoordinatorInfo, DeviceView, ImportDevices, Imported, JobStatus,
-    ListDevices, ListJobs, ListSites, Page, ReadResults, ResultRow, ShowDevice, ShowJob, SiteView,
-    SubmitJob, Submitted,
+    ListDevices, ListJobs, ListSites, Page, ReadResults, ReadSearches, ResultRow, ShowDevice,
+    ShowJob, SiteSearched, SiteView, SubmitJob, Submitted,
 };
 use tvtfleet_proto::model::change::{Change, ChangePage, ListChanges};
-use tvtfleet_proto::model::id::{JobId, SiteId};
+use tvtfleet_proto::model::checkup::Checkup;
+use tvtfleet_proto::model::id::{JobId, SiteId, TargetNo};
 use tvtfleet_proto::model::job::JobView;
 use tvtfleet_proto::model::query::{EditDevices, ImportResults, QueryPage, RunQuery};
 use tvtfleet_proto::subject::{self, ApiOp};
@@ -111,9 +112,52 @@ impl Server {
                 job,
                 cursor: cursor.clone(),
                 limit: 0,
+                site: None,
+                after: None,
             };
             let page: Page<ResultRow> = self
                 .ask::<v1::ReadResults, v1::ResultPage, _>(ApiOp::JobResults, request)
+                .await?;
+            rows.extend(page.rows);
+            match next_cursor(page.next, &cursor)? {
+                Some(next) => cursor = next,
+                None => return Ok(rows),
+            }
+        }
+    }
+
+    /// Reads one page of the results of a site, behind a target.
+    pub(crate) async fn results_after(
+        &self,
+        job: JobId,
+        site: &SiteId,
+        after: Option<TargetNo>,
+    ) -> Result<Vec<ResultRow>, CliError> {
+        let request = ReadResults {
+            job,
+            cursor: String::new(),
+            limit: 0,
+            site: Some(site.clone()),
+            after,
+        };
+        let page: Page<ResultRow> = self
+            .ask::<v1::ReadResults, v1::ResultPage, _>(ApiOp::JobResults, request)
+            .await?;
+        Ok(page.rows)
+    }
+
+    /// Reads how the discoveries of a job went.
+    pub(crate) async fn searches(&self, job: JobId) -> Result<Vec<SiteSearched>, CliError> {
+        let mut rows = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let request = ReadSearches {
+                job,
+                cursor: cursor.clone(),
+                limit: 0,
+            };
+            let page: Page<SiteSearched> = self
+                .ask::<v1::ReadSearches, v1::SearchPage, _>(ApiOp::JobSearches, request)
                 .await?;
             rows.extend(page.rows);
             match next_cursor(page.next, &cursor)? {
@@ -274,6 +318,12 @@ impl Server {
             .call::<v1::ListAgents, _>(ApiOp::AgentList, v1::ListAgents {})
             .await?;
         self.convert_all(list.agents)
+    }
+
+    /// Has the coordinator look at everything.
+    pub(crate) async fn checkup(&self) -> Result<Checkup, CliError> {
+        self.ask::<v1::AskCheckup, v1::Checkup, _>(ApiOp::CoordinatorCheck, v1::AskCheckup {})
+            .await
     }
 
     /// Asks the coordinator about itself.

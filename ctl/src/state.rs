@@ -37,6 +37,8 @@ fn row(view: DeviceView) -> ResultRow {
         failure,
         warnings,
         attempts: Vec::new(),
+        answer: None,
+        found: None,
     };
     let site_label = if !view.entry.site_label.is_empty() {
         view.entry.site_label.clone()

@@ -8,6 +8,7 @@ use tvtfleet_proto::model::api::{JobStatus, ShowJob};
 use tvtfleet_proto::model::id::{JobId, SiteId};
 use tvtfleet_proto::model::job::{JobView, SiteJobState, SiteJobView};
 
+use crate::discovery::Finds;
 use crate::error::CliError;
 use crate::io::Io;
 use crate::progress::Progress;
@@ -62,6 +63,7 @@ pub(crate) async fn watch(
     let job = first.job.id;
     let progress = Progress::new(io, quiet, first.job.devices.total.into());
     let mut seen = SeenSites::default();
+    let mut finds = Finds::default();
     let mut status = first;
     let begun = io.clock.instant();
     let limit = limit.unwrap_or_else(|| {
@@ -75,6 +77,7 @@ pub(crate) async fn watch(
     let mut earliest = tokio::time::Instant::now();
     loop {
         show(&status, &mut seen, &progress);
+        finds.tell(server, &status, &progress).await?;
         let waited = io.clock.instant().duration_since(begun);
         if is_reached(&status.job, until, waited) {
             return Ok((status, Ended::Reached));

@@ -176,6 +176,30 @@ registry! {
     NoChannels = "device.no_channels", Partial, retry false;
     /// The device names its channels, but not the addresses of the cameras behind them.
     AddressesUnknown = "device.addresses_unknown", Partial, retry false;
+    /// The device or this account's rights forbid the request.
+    PermissionDenied = "device.permission_denied", Refused, retry false;
+    /// The web interface is switched off, absent, or another one answers there.
+    InterfaceAbsent = "device.interface_absent", Unsupported, retry false;
+    /// The device does not know the command.
+    CommandUnsupported = "device.command_unsupported", Unsupported, retry false;
+    /// The device did not accept what the request says.
+    RequestRefused = "device.request_refused", Refused, retry false;
+    /// The answer is no document of the interface, or has another shape.
+    BadAnswer = "device.bad_answer", Protocol, retry false;
+    /// The web interface reported a failure of its own.
+    DeviceFault = "device.fault", Refused, retry false;
+    /// The answer points to another address; it is not followed.
+    RedirectRefused = "device.redirect_refused", Protocol, retry false;
+    /// A request was not answered in time.
+    RequestTimeout = "device.request_timeout", Timeout, retry true;
+    /// The session ended on the device's side.
+    SessionExpired = "device.session_expired", Refused, retry false;
+    /// The device shows another certificate than before: nothing secret is sent.
+    CertificateChanged = "device.certificate_changed", Policy, retry false;
+    /// The device cut its answer short: ask for less.
+    AnswerCut = "device.answer_cut", Partial, retry false;
+    /// Model, serial number and the like could not be had from a web interface.
+    IdentityIncomplete = "device.identity_incomplete", Partial, retry false;
     /// The time allowed for this device ran out.
     DeviceDeadline = "device.deadline", Timeout, retry true;
     /// The work on this device was stopped before it was done.

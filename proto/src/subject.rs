@@ -94,6 +94,8 @@ pub enum ApiOp {
     JobCancel,
     /// Reads a job's results.
     JobResults,
+    /// Reads how the discoveries of a job went.
+    JobSearches,
     /// Lists devices.
     InventoryList,
     /// Shows a device.
@@ -118,6 +120,8 @@ pub enum ApiOp {
     CoordinatorInfo,
     /// Takes what the fleet's authority says.
     RosterUpdate,
+    /// Looks at everything and says what to do.
+    CoordinatorCheck,
 }
 
 impl ApiOp {
@@ -128,6 +132,7 @@ impl ApiOp {
         Self::JobShow,
         Self::JobCancel,
         Self::JobResults,
+        Self::JobSearches,
         Self::InventoryList,
         Self::InventoryShow,
         Self::InventoryImport,
@@ -140,6 +145,7 @@ impl ApiOp {
         Self::AgentList,
         Self::CoordinatorInfo,
         Self::RosterUpdate,
+        Self::CoordinatorCheck,
     ];
 
     /// The two tokens in the subject.
@@ -151,6 +157,7 @@ impl ApiOp {
             Self::JobShow => ("job", "show"),
             Self::JobCancel => ("job", "cancel"),
             Self::JobResults => ("job", "results"),
+            Self::JobSearches => ("job", "searches"),
             Self::InventoryList => ("inventory", "list"),
             Self::InventoryShow => ("inventory", "show"),
             Self::InventoryImport => ("inventory", "import"),
@@ -163,6 +170,7 @@ impl ApiOp {
             Self::AgentList => ("agent", "list"),
             Self::CoordinatorInfo => ("coordinator", "info"),
             Self::RosterUpdate => ("roster", "update"),
+            Self::CoordinatorCheck => ("coordinator", "check"),
         }
     }
 }

@@ -243,6 +243,11 @@ fn secrets_are_shown_in_few_places() {
         "agent/netsdk-host/src/ffi.rs",
         // Takes the password out of what a script prints.
         "agent/src/device/bridge/script.rs",
+        // Proofs, session keys, cookies.
+        "proto/src/device/cgi/",
+        "proto/src/device/http/",
+        // Headers and bodies on their way out.
+        "agent/src/device/web/",
         "agent/src/credentials",
         // The agent's own keys, into files of mode 0600.
         "agent/src/identity/",

@@ -3,164 +3,35 @@
 //!
 //! Needs root and the `ip` command. Without them each test says so and does nothing.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tvtfleet_tests::program::workspace_binary;
+use tvtfleet_tests::netns::{Lab, mac, recorder};
 
-/// Namespaces of one test; removed when dropped.
-struct Lab {
-    prefix: String,
-    folder: TempDir,
-    simulators: Vec<Child>,
-    namespaces: Vec<String>,
+fn record(lab: &Lab) -> PathBuf {
+    lab.folder().join("record.json")
 }
 
-static NUMBER: AtomicU32 = AtomicU32::new(0);
-
-impl Lab {
-    /// Makes a lab; `None` where namespaces cannot be made.
-    fn new(test: &str) -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            println!("skipped {test}: network namespaces need root");
-            return None;
-        }
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let mut lab = Self {
-            prefix: format!("tvtd{}x{number}", std::process::id()),
-            folder: TempDir::new().unwrap(),
-            simulators: Vec::new(),
-            namespaces: Vec::new(),
-        };
-        match Command::new("ip")
-            .args(["netns", "add", &lab.name("agent")])
-            .output()
-        {
-            Ok(output) if output.status.success() => {}
-            failed => {
-                println!("skipped {test}: `ip netns add` does not work: {failed:?}");
-                return None;
-            }
-        }
-        lab.namespaces.push("agent".to_owned());
-        lab.inside("agent", "ip link set lo up");
-        Some(lab)
-    }
-
-    fn name(&self, namespace: &str) -> String {
-        format!("{}-{namespace}", self.prefix)
-    }
-
-    /// Adds a namespace and a cable from the agent's to it: `cable` names both ends' addresses.
-    fn cable(&mut self, namespace: &str, device: &str, near: &str, far: &str) {
-        let (full, agent) = (self.name(namespace), self.name("agent"));
-        if !self.namespaces.iter().any(|known| known == namespace) {
-            ip(&format!("netns add {full}"));
-            self.namespaces.push(namespace.to_owned());
-            self.inside(namespace, "ip link set lo up");
-        }
-        ip(&format!(
-            "link add {device} netns {agent} type veth peer name {device} netns {full}"
-        ));
-        for (namespace, address) in [("agent", near), (namespace, far)] {
-            self.inside(namespace, &format!("ip addr add {address} dev {device}"));
-            self.inside(namespace, &format!("ip link set {device} up"));
-        }
-    }
-
-    /// Gives a namespace more addresses, which answer like hosts of their own.
-    fn hosts(&self, namespace: &str, device: &str, addresses: impl IntoIterator<Item = String>) {
-        let batch: String = addresses
-            .into_iter()
-            .map(|address| format!("addr add {address} dev {device}\n"))
-            .collect();
-        let mut child = Command::new("ip")
-            .args(["netns", "exec", &self.name(namespace), "ip", "-batch", "-"])
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(batch.as_bytes())
-            .unwrap();
-        assert!(child.wait().unwrap().success());
-    }
-
-    fn inside(&self, namespace: &str, command: &str) {
-        ip(&format!("netns exec {} {command}", self.name(namespace)));
-    }
-
-    /// Starts recorders; when this returns, they answer.
-    fn simulate(&mut self, namespace: &str, devices: &[Value]) {
-        let path = self
-            .folder
-            .path()
-            .join(format!("fleet{}.json", self.simulators.len()));
-        std::fs::write(&path, Value::from(devices).to_string()).unwrap();
-        let mut child = Command::new("ip")
-            .args(["netns", "exec", &self.name(namespace)])
-            .arg(workspace_binary("tvt-sim"))
-            .arg("serve")
-            .arg(&path)
-            .arg("--exit-on-stdin-eof")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        assert!(line.contains("\"ready\""), "the simulator says {line:?}");
-        self.simulators.push(child);
-    }
-
-    fn start(&self, arguments: &str) -> Child {
-        Command::new("ip")
-            .args(["netns", "exec", &self.name("agent")])
-            .arg(workspace_binary("tvtctl"))
-            .args(["local", "discover", "--json"])
-            .args(["--record", self.record().to_str().unwrap()])
-            .args(arguments.split_whitespace())
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
-    }
-
-    fn record(&self) -> std::path::PathBuf {
-        self.folder.path().join("record.json")
-    }
-
-    /// Runs a discovery to its end.
-    fn discover(&self, arguments: &str) -> Found {
-        let began = Instant::now();
-        let output = self.start(arguments).wait_with_output().unwrap();
-        Found::new(output, &self.record(), began.elapsed())
-    }
+fn start(lab: &Lab, arguments: &str) -> Child {
+    lab.command("agent", "tvtctl")
+        .args(["local", "discover", "--json"])
+        .args(["--record", record(lab).to_str().unwrap()])
+        .args(arguments.split_whitespace())
+        .current_dir(lab.folder())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
-impl Drop for Lab {
-    fn drop(&mut self) {
-        for simulator in &mut self.simulators {
-            let _ = simulator.kill();
-            let _ = simulator.wait();
-        }
-        for namespace in &self.namespaces {
-            let _ = Command::new("ip")
-                .args(["netns", "del", &self.name(namespace)])
-                .status();
-        }
-    }
+/// Runs a discovery to its end.
+fn discover(lab: &Lab, arguments: &str) -> Found {
+    let began = Instant::now();
+    let output = start(lab, arguments).wait_with_output().unwrap();
+    Found::new(output, &record(lab), began.elapsed())
 }
 
 /// What a discovery said.
@@ -211,30 +82,6 @@ impl Found {
     }
 }
 
-fn ip(arguments: &str) {
-    let output = Command::new("ip")
-        .args(arguments.split_whitespace())
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "ip {arguments}: {text}");
-}
-
-fn mac(last: u8) -> String {
-    format!("58:5B:69:00:00:{last:02X}")
-}
-
-/// A recorder that listens on `port`; further keys come from `more`.
-fn recorder(address: &str, last: u8, port: u16, more: Value) -> Value {
-    let mut device =
-        json!({"ip": address, "mac": mac(last), "port": port, "name": format!("d{last}")});
-    device
-        .as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
-    device
-}
-
 #[test]
 fn every_recorder_behind_a_router_is_found_and_nothing_else() {
     let Some(mut lab) = Lab::new("a routed network") else {
@@ -275,7 +122,7 @@ fn every_recorder_behind_a_router_is_found_and_nothing_else() {
     devices.push(recorder(&at(17), 17, 6036, json!({"kind": "silent"})));
     lab.simulate("site", &devices);
 
-    let found = lab.discover("--subnet 10.50.0.0/24 --scanner-json found.json");
+    let found = discover(&lab, "--subnet 10.50.0.0/24 --scanner-json found.json");
     assert_eq!(found.status, Some(0), "{}", found.stderr);
     assert_eq!(
         found.all("mac"),
@@ -297,7 +144,7 @@ fn every_recorder_behind_a_router_is_found_and_nothing_else() {
         "{record}"
     );
     // The port that answered is the port to scan.
-    let saved = std::fs::read(lab.folder.path().join("found.json")).unwrap();
+    let saved = std::fs::read(lab.folder().join("found.json")).unwrap();
     let saved: Vec<Value> = serde_json::from_slice(&saved).unwrap();
     let port = |last| {
         saved
@@ -346,7 +193,7 @@ fn multicast_finds_what_a_lan_can_show_once_each() {
             recorder("10.61.0.14", 5, 9008, json!({})),
         ],
     );
-    let found = lab.discover("");
+    let found = discover(&lab, "");
     assert_eq!(found.status, Some(0), "{}", found.stderr);
     assert_eq!(
         found.all("mac"),
@@ -391,12 +238,12 @@ fn announcements_are_heard_and_a_flood_is_bounded() {
             ),
         ],
     );
-    let passive = lab.discover("--methods announcements,neighbours --timeout 1");
+    let passive = discover(&lab, "--methods announcements,neighbours --timeout 1");
     assert_eq!(passive.all("mac"), [mac(1)], "{}", passive.stderr);
     assert_eq!(passive.by_mac(&mac(1))["seen_by"], json!(["announcements"]));
     assert_eq!(passive.record["multicast"], 0);
 
-    let flooded = lab.discover("--methods mhed");
+    let flooded = discover(&lab, "--methods mhed");
     assert!(flooded.devices.len() <= 17, "{}", flooded.devices.len());
     assert!(flooded.all("mac").contains(&mac(1)), "{}", flooded.stderr);
     assert!(
@@ -424,12 +271,12 @@ fn two_sites_may_have_the_same_addresses() {
     let Some(labs) = labs else { return };
     let running: Vec<Child> = labs
         .iter()
-        .map(|lab| lab.start("--subnet 192.168.1.0/24"))
+        .map(|lab| start(lab, "--subnet 192.168.1.0/24"))
         .collect();
     for ((lab, child), site) in labs.iter().zip(running).zip([1_u8, 2]) {
         let found = Found::new(
             child.wait_with_output().unwrap(),
-            &lab.record(),
+            &record(lab),
             Duration::ZERO,
         );
         assert_eq!(found.all("mac"), [mac(site)], "{}", found.stderr);
@@ -455,7 +302,10 @@ fn a_large_flat_network_does_not_overflow_the_neighbour_table() {
         .collect();
     lab.simulate("site", &devices);
     // Ten times the pace that the table bears.
-    let found = lab.discover("--subnet 10.64.0.0/20 --rate 2000 --methods sweep,tcp,neighbours");
+    let found = discover(
+        &lab,
+        "--subnet 10.64.0.0/20 --rate 2000 --methods sweep,tcp,neighbours",
+    );
     assert_eq!(
         found.all("mac"),
         (1..=12).map(mac).collect::<Vec<_>>(),
@@ -482,7 +332,7 @@ fn what_cannot_be_done_is_said_at_once() {
             2,
         ),
     ] {
-        let found = lab.discover(arguments);
+        let found = discover(&lab, arguments);
         assert_eq!(found.status, Some(status), "{arguments}: {}", found.stderr);
         assert!(
             found.stderr.contains(&format!("code: {code}")),
@@ -492,7 +342,7 @@ fn what_cannot_be_done_is_said_at_once() {
         assert!(found.took < Duration::from_secs(2));
     }
     // No way to the network: a note, and no device.
-    let found = lab.discover("--subnet 10.1.0.0/28 --subnet 10.1.0.8/29");
+    let found = discover(&lab, "--subnet 10.1.0.0/28 --subnet 10.1.0.8/29");
     assert_eq!(found.status, Some(0), "{}", found.stderr);
     assert!(found.devices.is_empty());
     assert!(
@@ -500,4 +350,80 @@ fn what_cannot_be_done_is_said_at_once() {
         "{}",
         found.stderr
     );
+}
+
+#[test]
+fn hosts_that_answer_pings_and_drop_connections_cost_little() {
+    let Some(mut lab) = Lab::new("hosts that drop") else {
+        return;
+    };
+    lab.cable("site", "wan", "10.99.0.1/24", "10.99.0.2/24");
+    lab.inside("agent", "ip route add 10.51.0.0/24 via 10.99.0.2");
+    lab.inside("site", "ip route add blackhole 10.51.0.0/24");
+    lab.hosts("site", "wan", (1..=40).map(|n| format!("10.51.0.{n}/32")));
+    // Connections to the upper half vanish; everything else of these hosts answers.
+    lab.inside("site", "ip rule add pref 10 lookup local");
+    lab.inside("site", "ip rule del pref 0");
+    lab.inside(
+        "site",
+        "ip rule add pref 5 to 10.51.0.32/27 ipproto tcp blackhole",
+    );
+    lab.simulate(
+        "site",
+        &[
+            recorder("10.51.0.5", 1, 6036, json!({})),
+            recorder("10.51.0.33", 2, 6036, json!({})),
+            recorder("10.51.0.34", 3, 6036, json!({"search": {}})),
+        ],
+    );
+    let found = discover(&lab, "--subnet 10.51.0.0/24");
+    assert_eq!(found.all("mac"), [mac(1), mac(3)], "{}", found.stderr);
+    assert!(found.took < Duration::from_secs(15), "{:?}", found.took);
+    // One connection per port and host that is alive, and no more.
+    let connects = found.record["connects"].as_u64().unwrap();
+    assert!((2..=80).contains(&connects), "{}", found.record);
+}
+
+#[test]
+fn without_multicast_a_sweep_still_works() {
+    let Some(mut lab) = Lab::new("no multicast") else {
+        return;
+    };
+    lab.cable("site", "lan0", "10.63.0.1/28", "10.63.0.2/28");
+    lab.hosts("site", "lan0", ["10.63.0.5/28".to_owned()]);
+    lab.simulate(
+        "site",
+        &[recorder("10.63.0.5", 1, 6036, json!({"search": {}}))],
+    );
+    lab.inside("agent", "ip link set lan0 multicast off");
+    let found = discover(&lab, "--methods mhed,ssdp,onvif");
+    assert_eq!(found.status, Some(3), "{}", found.stderr);
+    assert!(
+        found.stderr.contains("code: discovery.no_interface"),
+        "{}",
+        found.stderr
+    );
+    let found = discover(&lab, "--subnet 10.63.0.0/28");
+    assert_eq!(found.all("mac"), [mac(1)], "{}", found.stderr);
+}
+
+#[test]
+fn a_document_that_unfolds_is_not_read() {
+    let Some(mut lab) = Lab::new("an XML bomb") else {
+        return;
+    };
+    lab.cable("site", "lan0", "10.65.0.1/28", "10.65.0.2/28");
+    lab.hosts("site", "lan0", (5..7).map(|n| format!("10.65.0.{n}/28")));
+    let bomb = json!({"search": {"form": "bomb", "mhed": false}, "search_only": true});
+    let good = json!({"search": {"mhed": false}});
+    lab.simulate(
+        "site",
+        &[
+            recorder("10.65.0.5", 1, 6036, bomb),
+            recorder("10.65.0.6", 2, 6036, good),
+        ],
+    );
+    let found = discover(&lab, "");
+    assert_eq!(found.all("mac"), [mac(2)], "{}", found.stderr);
+    assert!(found.took < Duration::from_secs(15), "{:?}", found.took);
 }

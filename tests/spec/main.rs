@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod bounds;
 mod bridges;
 mod bus_connect;
 mod bus_out;
@@ -13,7 +14,10 @@ mod bus_want;
 mod decode;
 mod deploy_files;
 mod device_probe;
+mod discover_fleet;
 mod discover_netns;
+mod doctor;
+mod fleet_asks;
 mod fleet_scan;
 mod fleet_trace;
 mod fuzz_corpus;
@@ -24,11 +28,15 @@ mod netsdk;
 mod nothing_lost;
 mod pytvt_peer;
 mod secrets;
+mod simulation;
+mod soak;
 mod telemetry;
 mod trouble;
 mod trust;
 mod tshark;
 mod vectors;
+mod web_asks;
+mod web_tls;
 mod workbooks;
 
 /// A file that is not listed above would never run, and nobody would notice.

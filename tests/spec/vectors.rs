@@ -6,6 +6,9 @@
 //! well.
 
 mod discovery;
+mod http;
+mod http_cgi;
+mod http_webapi;
 mod protocol;
 
 use std::collections::BTreeMap;

@@ -85,6 +85,12 @@ pub struct TestFleet {
     coordinator: Option<Running>,
     inventories: Vec<PathBuf>,
     environment: Vec<(String, String)>,
+    /// Lines to add to the agents' configurations.
+    pub agent_lines: String,
+    /// Lines to add to the coordinator's configuration.
+    pub coordinator_lines: String,
+    /// Where agents connect to; the server itself where this is empty.
+    pub agent_urls: Vec<String>,
     folder: TempDir,
 }
 
@@ -139,6 +145,9 @@ impl TestFleet {
             coordinator: None,
             inventories,
             environment: Vec::new(),
+            agent_lines: String::new(),
+            coordinator_lines: String::new(),
+            agent_urls: Vec::new(),
             folder,
         }
     }
@@ -185,9 +194,10 @@ impl TestFleet {
     pub fn start_coordinator(&mut self) {
         let config = self.folder().join("coordinator.toml");
         let text = format!(
-            "data_dir = {:?}\n[nats]\nurls = [{:?}]\ninsecure_dev = true\n",
+            "data_dir = {:?}\n[nats]\nurls = [{:?}]\ninsecure_dev = true\n{}",
             self.folder().join("coordinator"),
             self.nats.url(),
+            self.coordinator_lines,
         );
         fs::write(&config, text).expect("a configuration");
         let program = self.program("tvt-coordinator");
@@ -205,27 +215,69 @@ impl TestFleet {
         }
     }
 
+    /// The folder of an agent's spool and journal.
+    #[must_use]
+    pub fn agent_folder(&self, site: &str) -> PathBuf {
+        self.folder()
+            .join(format!("agent-{}", site.replace('/', "-")))
+    }
+
+    /// The agent of a site, where it runs.
+    #[must_use]
+    pub fn agent(&self, site: &str) -> Option<&Running> {
+        self.agents.get(site)
+    }
+
+    /// The coordinator, where it runs.
+    #[must_use]
+    pub fn coordinator(&self) -> Option<&Running> {
+        self.coordinator.as_ref()
+    }
+
     /// Starts the agent of a site on its spool, which lasts.
     ///
     /// # Panics
     ///
     /// It does not start.
     pub fn start_agent(&mut self, site: &'static str) {
+        let agent = self.agent_on(site, &self.agent_folder(site));
+        self.agents.insert(site, agent);
+    }
+
+    /// Starts another agent for a site, on a copy of the first one's folder.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    #[must_use]
+    pub fn start_clone(&self, site: &'static str, folder: &Path) -> Running {
+        self.agent_on(site, folder)
+    }
+
+    fn agent_on(&self, site: &str, folder: &Path) -> Running {
         let (tenant, name) = site.split_once('/').expect("TENANT/SITE");
-        let config = self.folder().join(format!("agent-{tenant}-{name}.toml"));
+        let config = folder.with_extension("toml");
+        let urls = if self.agent_urls.is_empty() {
+            vec![self.nats.url()]
+        } else {
+            self.agent_urls.clone()
+        };
         let text = format!(
-            "tenant = {tenant:?}\nsite = {name:?}\ndata_dir = {:?}\ncredentials_file = {:?}\n\
-             [nats]\nurls = [{:?}]\ninsecure_dev = true\n",
-            self.folder().join(format!("agent-{tenant}-{name}")),
+            "tenant = {tenant:?}\nsite = {name:?}\ndata_dir = {folder:?}\ncredentials_file = {:?}\n\
+             [nats]\nurls = {urls:?}\ninsecure_dev = true\n{}",
             self.folder().join("credentials.toml"),
-            self.nats.url(),
+            self.agent_lines,
         );
+        let devices = self.simulator.devices().iter();
+        let web: Vec<u16> = devices
+            .filter_map(|device| Some(device.web_address()?.port()))
+            .collect();
+        let text = format!("{text}[web]\nhttps_ports = []\nhttp_ports = {web:?}\n");
         fs::write(&config, text).expect("a configuration");
-        let program = self.program("tvt-agent");
-        self.agents.insert(
-            site,
-            program.args(["run", "--config"]).args([&config]).spawn(),
-        );
+        self.program("tvt-agent")
+            .args(["run", "--config"])
+            .args([&config])
+            .spawn()
     }
 
     /// Kills the agent of a site without a word.

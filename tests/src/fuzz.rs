@@ -9,6 +9,7 @@ mod protocol;
 mod sdk;
 mod seeds;
 mod session;
+mod web;
 
 pub use files::{inventory_file, result_file};
 pub use messages::{envelope, out_batch, want_doc};
@@ -16,12 +17,13 @@ pub use protocol::{cameras_json, decoder, explain, tunnel_reply};
 pub use sdk::{bridge_reply, sdk_pipe};
 pub use seeds::{Seed, seeds};
 pub use session::session;
+pub use web::{cgi, webapi, xml};
 
 /// A fuzz body.
 pub type Body = fn(&[u8]);
 
 /// Every body under the name of its target and of its folder of seeds.
-pub const BODIES: [(&str, Body); 12] = [
+pub const BODIES: [(&str, Body); 15] = [
     ("session", session),
     ("decoder", decoder),
     ("tunnel_reply", tunnel_reply),
@@ -34,4 +36,7 @@ pub const BODIES: [(&str, Body); 12] = [
     ("result_file", result_file),
     ("sdk_pipe", sdk_pipe),
     ("bridge_reply", bridge_reply),
+    ("xml", xml),
+    ("webapi", webapi),
+    ("cgi", cgi),
 ];

@@ -19,9 +19,11 @@ pub mod fuzz;
 pub mod governed;
 pub mod identity;
 pub mod nats;
+pub mod netns;
 pub mod pcap;
 pub mod program;
 pub mod sample;
+pub mod soak;
 pub mod wait;
 
 pub use nats::NatsServer;

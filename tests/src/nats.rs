@@ -24,6 +24,8 @@ pub struct NatsSettings {
     pub extra: String,
     /// Exactly this version, whatever the environment says.
     pub version: Option<Version>,
+    /// Its name; nodes of one cluster have different ones.
+    pub name: String,
 }
 
 impl Default for NatsSettings {
@@ -32,6 +34,7 @@ impl Default for NatsSettings {
             jetstream: true,
             extra: String::new(),
             version: None,
+            name: "test".into(),
         }
     }
 }
@@ -124,6 +127,16 @@ impl NatsServer {
             .expect("a server that has been started has a port")
     }
 
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    ///
+    /// It does not run.
+    pub fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("a running server");
+        kill_process(Pid::from_child(child), signal).expect("our own child");
+    }
+
     /// What the server has logged.
     #[must_use]
     pub fn log(&self) -> String {
@@ -208,7 +221,8 @@ impl NatsServer {
     fn configuration(&self) -> String {
         let port = self.port.map_or("-1".to_owned(), |port| port.to_string());
         let mut text = format!(
-            "server_name: test\nlisten: \"127.0.0.1:{port}\"\nports_file_dir: {:?}\nlog_file: {:?}\n",
+            "server_name: {:?}\nlisten: \"127.0.0.1:{port}\"\nports_file_dir: {:?}\nlog_file: {:?}\n",
+            self.settings.name,
             self.folder.path(),
             self.path("log"),
         );

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -18,9 +19,13 @@ use crate::wait::{EventLog, PATIENCE};
 /// It has not been built.
 #[must_use]
 pub fn workspace_binary(name: &str) -> PathBuf {
-    // target/<profile>/deps/spec-0123456789abcdef
-    let tests = std::env::current_exe().expect("the test binary has a path");
-    let profile = tests.ancestors().nth(2).unwrap_or_else(|| Path::new("."));
+    // target/<profile>/deps/spec-0123456789abcdef, or a program beside those that are looked for.
+    let own = std::env::current_exe().expect("the running binary has a path");
+    let folder = own.parent().unwrap_or_else(|| Path::new("."));
+    let profile = match folder.parent() {
+        Some(profile) if folder.ends_with("deps") => profile,
+        Some(_) | None => folder,
+    };
     let binary = profile
         .join(name)
         .with_extension(std::env::consts::EXE_EXTENSION);
@@ -134,6 +139,19 @@ impl Running {
         if let Some(mut child) = self.child.take() {
             child.kill().await.expect("our own child");
         }
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    ///
+    /// It is gone.
+    pub fn signal(&self, signal: Signal) {
+        let pid = self
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
+        kill_process(pid.expect("a running program"), signal).expect("our own child");
     }
 
     /// Waits for its end.

@@ -18,8 +18,8 @@ use super::{
     AgentConfig, CREDENTIALS_VARIABLE, ConfigError, DATA_DIR_VARIABLE, NATS_VARIABLES,
     SITE_VARIABLE, TENANT_VARIABLE,
 };
-use crate::device::ProtocolSettings;
 use crate::device::vendor::{BadBridgeUrl, VendorSettings};
+use crate::device::{PORTS_MAX, ProtocolSettings, WebPort, WebSettings};
 use crate::identity::Identity;
 use crate::policy::{Consent, Policy};
 use crate::retry::RetrySettings;
@@ -48,6 +48,8 @@ pub(super) struct File {
     protocol: ProtocolSection,
     #[serde(default)]
     sdk: SdkSection,
+    #[serde(default)]
+    web: WebSection,
 }
 
 #[derive(Default, Deserialize)]
@@ -56,6 +58,7 @@ struct LimitsSection {
     parallel: Option<usize>,
     retries: Option<u32>,
     spool_max_mb: Option<u64>,
+    spool_keep_hours: Option<u64>,
     heartbeat_ms: Option<u64>,
 }
 
@@ -63,6 +66,8 @@ struct LimitsSection {
 #[serde(deny_unknown_fields)]
 struct PolicySection {
     networks: Option<Vec<String>>,
+    excludes: Option<Vec<String>>,
+    rate_max: Option<u32>,
     asks: Option<Vec<String>>,
     login: Option<Consent>,
     plaintext_login: Option<Consent>,
@@ -94,6 +99,16 @@ struct SdkSection {
     scan_script_argv: Option<bool>,
     node: Option<PathBuf>,
     max_channels: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebSection {
+    https_ports: Option<Vec<u16>>,
+    http_ports: Option<Vec<u16>>,
+    connect_ms: Option<u64>,
+    request_ms: Option<u64>,
+    legacy_login: Option<bool>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -177,6 +192,7 @@ impl File {
                 .read(base.vendor)?
                 .with_variables(&variable)
                 .map_err(|error| ConfigError::invalid("sdk.api_url", error))?,
+            web: self.web.read(base.web)?,
             ..base
         })
     }
@@ -221,24 +237,36 @@ impl SdkSection {
 
 impl LimitsSection {
     fn spool(&self, base: SpoolSettings) -> Result<SpoolSettings, ConfigError> {
-        match self.spool_max_mb {
-            None => Ok(base),
+        let max_bytes = match self.spool_max_mb {
+            None => base.max_bytes,
             Some(mb) if mb < SPOOL_MIN_MB => {
                 let reason = format!("must be at least {SPOOL_MIN_MB}");
-                Err(ConfigError::invalid("limits.spool_max_mb", reason))
+                return Err(ConfigError::invalid("limits.spool_max_mb", reason));
             }
-            Some(mb) => Ok(SpoolSettings {
-                max_bytes: mb.saturating_mul(1024 * 1024),
-                ..base
-            }),
-        }
+            Some(mb) => mb.saturating_mul(1024 * 1024),
+        };
+        let keep = match self.spool_keep_hours {
+            None => base.keep,
+            Some(hours) => Duration::from_secs(hours.saturating_mul(60 * 60)),
+        };
+        Ok(SpoolSettings {
+            max_bytes,
+            keep,
+            ..base
+        })
     }
 }
 
 impl PolicySection {
     fn read(self, base: Policy) -> Result<Policy, ConfigError> {
-        let networks = self.networks.unwrap_or_default();
-        let networks: Result<Vec<IpNet>, _> = networks.iter().map(|text| network(text)).collect();
+        let networks = nets("policy.networks", self.networks)?;
+        let excludes = nets("policy.excludes", self.excludes)?;
+        if self.rate_max == Some(0) {
+            return Err(ConfigError::invalid(
+                "policy.rate_max",
+                "must be at least 1",
+            ));
+        }
         let asks: BTreeSet<_> = match self.asks {
             None => base.asks,
             Some(asks) => asks
@@ -250,7 +278,9 @@ impl PolicySection {
                 .collect::<Result<_, _>>()?,
         };
         Ok(Policy {
-            networks: networks?,
+            networks,
+            excludes,
+            rate_max: self.rate_max.unwrap_or(base.rate_max),
             asks,
             login: self.login.unwrap_or(base.login),
             plaintext_login: self.plaintext_login.unwrap_or(base.plaintext_login),
@@ -259,15 +289,48 @@ impl PolicySection {
     }
 }
 
-/// A network, or a single address.
-fn network(text: &str) -> Result<IpNet, ConfigError> {
+/// Networks, or single addresses.
+fn nets(setting: &'static str, texts: Option<Vec<String>>) -> Result<Vec<IpNet>, ConfigError> {
+    let texts = texts.unwrap_or_default();
+    texts.iter().map(|text| network(setting, text)).collect()
+}
+
+fn network(setting: &'static str, text: &str) -> Result<IpNet, ConfigError> {
     let single = text.parse::<IpAddr>().map(IpNet::from);
     single.or_else(|_| text.parse()).map_err(|_| {
-        ConfigError::invalid(
-            "policy.networks",
-            format!("{text:?} is no network, write 10.0.0.0/8"),
-        )
+        ConfigError::invalid(setting, format!("{text:?} is no network, write 10.0.0.0/8"))
     })
+}
+
+impl WebSection {
+    fn read(self, base: WebSettings) -> Result<WebSettings, ConfigError> {
+        let of = |ports: Option<Vec<u16>>, tls: bool| match ports {
+            Some(ports) => ports
+                .into_iter()
+                .map(|port| WebPort { port, tls })
+                .collect(),
+            None => {
+                let usual = base.ports.iter().copied();
+                usual.filter(|port| port.tls == tls).collect::<Vec<_>>()
+            }
+        };
+        let ports: Vec<WebPort> = [of(self.https_ports, true), of(self.http_ports, false)].concat();
+        if ports.len() > PORTS_MAX || ports.iter().any(|port| port.port == 0) {
+            let reason = format!("must be at most {PORTS_MAX} ports from 1 to 65535");
+            return Err(ConfigError::invalid("web", reason));
+        }
+        let zero = [self.connect_ms, self.request_ms].contains(&Some(0));
+        if zero {
+            return Err(ConfigError::invalid("web", "a time must not be 0"));
+        }
+        let span = |ms: Option<u64>, base| ms.map_or(base, Duration::from_millis);
+        Ok(WebSettings {
+            ports,
+            connect: span(self.connect_ms, base.connect),
+            request: span(self.request_ms, base.request),
+            legacy_login: self.legacy_login.unwrap_or(base.legacy_login),
+        })
+    }
 }
 
 impl ProtocolSection {

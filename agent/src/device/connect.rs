@@ -57,6 +57,20 @@ pub(crate) async fn check_host(visit: Visit<'_>) -> Result<(), Failure> {
     allowed(policy, &found).map(|_| ())
 }
 
+/// The addresses of a port of the device that policy allows.
+///
+/// # Errors
+///
+/// `device.name_not_resolved`, `device.policy_refused`.
+pub(crate) async fn reachable(visit: Visit<'_>, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+    let endpoint = Endpoint {
+        host: visit.target.endpoint.host.clone(),
+        port,
+    };
+    let addresses = addresses(&endpoint, visit.site.protocol.resolve).await?;
+    allowed(&visit.site.policy, &addresses)
+}
+
 /// The failure of work that was stopped.
 pub(crate) fn cancelled() -> Failure {
     Failure::new(ErrorCode::DeviceCancelled, "stopped before it was done")

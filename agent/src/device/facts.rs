@@ -20,6 +20,7 @@ pub(crate) fn answer(outcome: Outcome, settings: &ProtocolSettings) -> Result<An
                 facts,
                 channels: findings.channels,
                 warnings: findings.partial,
+                answer: None,
             })
         }
         Err(failure) => {

@@ -41,6 +41,8 @@ pub(crate) struct Answer {
     pub(crate) channels: Vec<Channel>,
     /// What is missing, most important first.
     pub(crate) warnings: Vec<ErrorCode>,
+    /// The answer to an ask about neither of these.
+    pub(crate) answer: Option<tvtfleet_proto::model::answer::Answer>,
 }
 
 /// How a device was asked in vain.

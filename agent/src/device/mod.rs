@@ -5,6 +5,7 @@
 
 mod bridge;
 mod child;
+pub(crate) mod complete;
 mod connect;
 mod facts;
 pub(crate) mod gate;
@@ -14,8 +15,10 @@ mod paths;
 mod protocol;
 pub(crate) mod select;
 mod settings;
+pub(crate) mod turnstile;
 pub mod vendor;
 mod visit;
+pub(crate) mod web;
 
 pub(crate) use bridge::{Bridge, BridgeDevice, Way, find_node, find_script};
 pub(crate) use interface::{Answer, Device, DeviceError};
@@ -26,3 +29,6 @@ pub(crate) use select::Configured;
 pub use settings::ProtocolSettings;
 pub(crate) use vendor::VendorSettings;
 pub(crate) use visit::Visit;
+pub(crate) use web::PORTS_MAX;
+pub use web::{CertificatePins, PinError, WebPort, WebSettings};
+pub(crate) use web::{CgiDevice, WebApiDevice};

@@ -58,9 +58,10 @@ impl<'a> ProtocolDevice<'a> {
             ..
         } = self.visit;
         let settings = &site.protocol;
-        let goal = match ask {
-            Ask::Scan => Goal::Scan,
-            Ask::Probe => Goal::Probe,
+        let goal = if ask == Ask::Probe {
+            Goal::Probe
+        } else {
+            Goal::Scan
         };
         SessionConfig {
             // The session ends within the device's deadline by itself: what came before that, counts.
@@ -85,8 +86,10 @@ impl Device for ProtocolDevice<'_> {
     }
 
     fn supports(&self, ask: Ask) -> Support {
-        match ask {
-            Ask::Scan | Ask::Probe => Support::Full,
+        if matches!(ask, Ask::Scan | Ask::Probe) {
+            Support::Full
+        } else {
+            Support::None
         }
     }
 

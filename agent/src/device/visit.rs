@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
+use tvtfleet_proto::model::ask::AskScope;
 use tvtfleet_proto::model::want::Target;
 
 use super::gate::LoginGate;
@@ -17,6 +18,8 @@ pub(crate) struct Visit<'a> {
     pub(crate) site: &'a SiteContext,
     /// The way to a login.
     pub(crate) gate: LoginGate<'a>,
+    /// What the question is about.
+    pub(crate) scope: &'a AskScope,
     /// When the device's time is up.
     pub(crate) deadline: Instant,
     /// Ends the try early.

@@ -7,12 +7,31 @@ use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::discovery::ADDRESSES_MAX;
 
 use super::event::DiscoverError;
-use super::hosts::Hosts;
+use super::hosts::{Hosts, targets};
 use crate::policy::Policy;
 
 /// The largest network that is swept because this computer is in it: a /22. Larger ones could
 /// overrun the neighbour table, and wake every device with each question for a dark address.
 pub(crate) const OWN_PREFIX_MIN: u8 = 22;
+
+/// Checks networks before a discovery of them is asked for, as the agent will do it; what the
+/// policy of a site says is for its agent to know.
+///
+/// # Errors
+///
+/// `discovery.consent_needed` and `usage.invalid`.
+pub fn check_networks(
+    subnets: &[Ipv4Net],
+    excludes: &[Ipv4Net],
+    huge: bool,
+) -> Result<(), DiscoverError> {
+    check(
+        subnets,
+        &targets(subnets, excludes),
+        huge,
+        &Policy::default(),
+    )
+}
 
 /// Checks the networks that were asked for.
 ///
@@ -80,7 +99,6 @@ fn is_private(subnet: &Ipv4Net) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::discover::targets;
 
     fn code(subnet: &str, huge: bool, networks: &[&str]) -> Option<ErrorCode> {
         let subnets = [subnet.parse().unwrap()];

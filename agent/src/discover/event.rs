@@ -4,17 +4,15 @@ use std::sync::Arc;
 
 use tvtfleet_bus::clock::Clock;
 use tvtfleet_proto::error::ErrorCode;
-use tvtfleet_proto::model::discovery::DiscoveredDevice;
+use tvtfleet_proto::model::discovery::{DiscoveredDevice, SweepCursor};
 
 use crate::policy::Policy;
 
 /// What a discovery needs from the site around it.
 #[derive(Clone)]
 pub struct DiscoverContext {
-    /// Which networks may be touched.
+    /// Which networks may be touched, and how fast.
     pub policy: Policy,
-    /// The most probes per second that the site's owner allows.
-    pub rate_max: u32,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -42,6 +40,8 @@ pub enum DiscoverEvent {
         total: u64,
         /// Devices found.
         found: u64,
+        /// Where the sweep would go on; `None` once its first round is done.
+        cursor: Option<SweepCursor>,
     },
     /// Something that the operator should know; it is in the report as well.
     Note(String),

@@ -9,8 +9,9 @@
 //! Pacing. All unicast probes share one bucket with a burst of 20 ms. A kernel without room (a full
 //! neighbour table, reported as `ENOBUFS` because the sockets ask for errors) stops the sweep for
 //! 20 ms, halves the pace, and the same address is asked again. A closed port or a refused
-//! connection shows a host that is alive; an unreachable one is not asked again. Not measured on the
-//! way: the kernel's counters of full queues, and devices that answer more slowly than before.
+//! connection shows a host that is alive; an unreachable one is not asked again. The kernel's counters
+//! of full queues and tables, read twice a second, lower the pace as well. Not measured on the way:
+//! devices that answer more slowly than before.
 
 mod consent;
 mod echo;
@@ -19,6 +20,7 @@ mod greet;
 mod hosts;
 mod interfaces;
 mod listen;
+mod losses;
 mod marks;
 mod merge;
 mod multicast;
@@ -31,6 +33,7 @@ mod sockets;
 mod sweep;
 mod trouble;
 
+pub use consent::check_networks;
 pub use event::{DiscoverContext, DiscoverError, DiscoverEvent};
 pub use hosts::{Hosts, targets};
 pub use merge::{Added, Seen, Sightings};

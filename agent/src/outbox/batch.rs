@@ -133,6 +133,8 @@ mod tests {
             failure: None,
             warnings: Vec::new(),
             attempts: Vec::new(),
+            answer: None,
+            found: None,
         }))
     }
 

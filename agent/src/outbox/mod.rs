@@ -15,5 +15,9 @@ mod window;
 mod writer;
 
 pub(crate) use sender::Sender;
-pub(crate) use shared::{SpoolShared, filler};
+#[cfg(feature = "simulation")]
+pub(crate) use shared::encode;
+pub(crate) use shared::{SpoolShared, filler, sealed_batch};
+#[cfg(feature = "simulation")]
+pub(crate) use window::{Generation, Verdict, Window};
 pub(crate) use writer::{Writer, WriterHandle};

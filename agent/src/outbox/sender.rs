@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tvtfleet_bus::backoff::Backoff;
+use tvtfleet_bus::clock::Clock;
 use tvtfleet_bus::publish::{OutAck, OutPublisher, Outgoing, PendingAck};
 use tvtfleet_bus::{Bus, BusError, BusState};
 use tvtfleet_proto::envelope;
@@ -44,6 +45,7 @@ pub(crate) struct Sender {
     ahead: VecDeque<SpoolRecord>,
     acks: Acks,
     refused: Option<ErrorCode>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Sender {
@@ -53,6 +55,7 @@ impl Sender {
         bus: &Bus,
         backoff: Backoff,
         watermarks: mpsc::Receiver<Watermark>,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         let (committed, last) = shared.peek(|spool| {
             (
@@ -75,6 +78,7 @@ impl Sender {
             ahead: VecDeque::new(),
             acks: FuturesUnordered::new(),
             refused: None,
+            clock,
         }
     }
 
@@ -215,16 +219,18 @@ impl Sender {
     }
 
     async fn on_watermark(&mut self, watermark: &Watermark) {
-        if self.refused != watermark.refused {
-            self.refused = watermark.refused;
-            match watermark.refused {
-                Some(code) => {
-                    tracing::error!(error.r#type = %code, "the coordinator refuses this agent, results stay here");
-                    self.acks.clear();
-                }
-                None => tracing::info!("the coordinator takes results again"),
+        let before = std::mem::replace(&mut self.refused, watermark.refused);
+        self.window.on_welcome(watermark.refused.is_none());
+        // While another agent speaks for the site, this one does not ask its devices.
+        self.shared
+            .set_displaced(watermark.refused == Some(ErrorCode::SiteClaimed));
+        match watermark.refused {
+            Some(code) if before != watermark.refused => {
+                tracing::error!(error.r#type = %code, "the coordinator refuses this agent, results stay here");
+                self.acks.clear();
             }
-            self.window.on_welcome(watermark.refused.is_none());
+            None if before.is_some() => tracing::info!("the coordinator takes results again"),
+            Some(_) | None => {}
         }
         if watermark.refused.is_some() || watermark.epoch != self.shared.epoch() {
             return;
@@ -232,18 +238,32 @@ impl Sender {
         // The spool may have grown since the last look.
         let last = *self.appended.borrow_and_update();
         self.window.on_appended(last);
+        if before == Some(ErrorCode::SiteClaimed) {
+            // The other agent may have used the numbers of what is held here: a copy of this spool.
+            return self.renumber(watermark.committed).await;
+        }
         let now = Instant::now();
         let before = self.window.generation();
+        let oldest = self.shared.peek(Spool::oldest);
         match self
             .window
-            .on_watermark(now, watermark.committed, watermark.resend_from)
+            .on_watermark(now, watermark.committed, watermark.resend_from, oldest)
         {
             Verdict::Commit(committed) => {
-                if let Err(error) = self.shared.with(move |spool| spool.commit(committed)).await {
+                let now = self.clock.now();
+                let commit = self.shared.with(move |spool| spool.commit(committed, now));
+                if let Err(error) = commit.await {
                     tracing::error!(error.r#type = %error.code(), error = %Chain(&error), "the spool cannot let go");
                 }
             }
             Verdict::Renumber(committed) => self.renumber(committed).await,
+            Verdict::Recall(from) => {
+                tracing::warn!(%from, "the coordinator misses what it once had, it is sent again");
+                self.ahead.clear();
+                if let Err(error) = self.shared.with(move |spool| spool.recall(from)).await {
+                    tracing::error!(error.r#type = %error.code(), error = %Chain(&error), "the spool cannot take back");
+                }
+            }
         }
         if self.window.generation() != before {
             self.acks.clear();
@@ -253,8 +273,9 @@ impl Sender {
     /// Gives everything that is held new numbers, behind those that the coordinator has seen. Reports
     /// may arrive twice that way; they are counted by device.
     async fn renumber(&mut self, committed: Sequence) {
-        tracing::error!(%committed, "the disk has lost batches that the coordinator has; numbering anew");
+        tracing::error!(%committed, "the numbers of held results may have been used already; numbering anew");
         self.ahead.clear();
+        let now = self.clock.now();
         let renumbered = self.shared.with(move |spool| {
             let (mut old, end) = (spool.committed().next(), spool.next());
             spool.skip_to(committed);
@@ -270,7 +291,7 @@ impl Sender {
                 }
                 old = old.next();
             }
-            spool.commit(committed)?;
+            spool.commit(committed, now)?;
             Ok(Sequence(spool.next().0.saturating_sub(1)))
         });
         match renumbered.await {

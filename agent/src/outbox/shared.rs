@@ -1,5 +1,6 @@
 //! The spool as writer and sender share it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -18,6 +19,8 @@ pub(crate) struct SpoolShared {
     spool: Mutex<Spool>,
     appended: watch::Sender<Sequence>,
     full: watch::Sender<bool>,
+    /// Another agent speaks for the site.
+    displaced: AtomicBool,
 }
 
 impl SpoolShared {
@@ -30,6 +33,7 @@ impl SpoolShared {
             spool: Mutex::new(spool),
             appended: watch::Sender::new(last),
             full: watch::Sender::new(full),
+            displaced: AtomicBool::new(false),
         })
     }
 
@@ -46,7 +50,7 @@ impl SpoolShared {
         self.appended.subscribe()
     }
 
-    /// Whether new work should wait for room.
+    /// Whether new work should wait: for room, or because another agent speaks for the site.
     pub(crate) fn full(&self) -> watch::Receiver<bool> {
         self.full.subscribe()
     }
@@ -55,6 +59,15 @@ impl SpoolShared {
     pub(super) fn declare_full(&self) {
         self.full
             .send_if_modified(|full| !std::mem::replace(full, true));
+    }
+
+    /// Says whether another agent speaks for the site: then no work is started here.
+    pub(super) fn set_displaced(&self, displaced: bool) {
+        if self.displaced.swap(displaced, Ordering::AcqRel) != displaced {
+            let full = displaced || self.peek(Spool::is_full);
+            self.full
+                .send_if_modified(|old| std::mem::replace(old, full) != full);
+        }
     }
 
     /// Looks at the spool without writing to it.
@@ -71,7 +84,8 @@ impl SpoolShared {
         let task = tokio::task::spawn_blocking(move || {
             let mut spool = shared.spool.lock().unwrap_or_else(PoisonError::into_inner);
             let result = act(&mut spool);
-            let (last, full) = (Sequence(spool.next().0.saturating_sub(1)), spool.is_full());
+            let last = Sequence(spool.next().0.saturating_sub(1));
+            let full = spool.is_full() || shared.displaced.load(Ordering::Acquire);
             drop(spool);
             if result.is_ok() {
                 shared
@@ -113,7 +127,7 @@ const TRACE_MAX: usize = 128;
 
 /// A sealed batch with the trace it belongs to, as the spool keeps it: length of the context (1),
 /// context, batch.
-pub(super) fn encode(sealed: &[u8], traceparent: &str) -> Vec<u8> {
+pub(crate) fn encode(sealed: &[u8], traceparent: &str) -> Vec<u8> {
     let trace = if traceparent.len() <= TRACE_MAX {
         traceparent.as_bytes()
     } else {
@@ -124,6 +138,11 @@ pub(super) fn encode(sealed: &[u8], traceparent: &str) -> Vec<u8> {
     bytes.extend_from_slice(trace);
     bytes.extend_from_slice(sealed);
     bytes
+}
+
+/// The sealed batch in a payload of the spool.
+pub(crate) fn sealed_batch(payload: &[u8]) -> Option<&[u8]> {
+    decode(payload).map(|(sealed, _)| sealed)
 }
 
 /// Takes apart what [`encode`] made.

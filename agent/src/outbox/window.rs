@@ -15,23 +15,26 @@ const RESEND_PAUSE: Duration = Duration::from_secs(20);
 
 /// One send: acknowledgements of an older window do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Generation(u64);
+pub(crate) struct Generation(u64);
 
 /// What to do about a watermark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Delete everything up to here.
     Commit(Sequence),
     /// The coordinator knows numbers that this spool has never used: the disk lost batches that it
     /// had promised to keep. What is held must be given numbers after this one.
     Renumber(Sequence),
+    /// The coordinator misses batches that it once had, as after a restore from a backup: what is held
+    /// from here on counts as not committed again.
+    Recall(Sequence),
 }
 
 /// The state of the outbox.
 ///
 /// `committed <= acked <= sent <= appended`.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(crate) struct Window {
     committed: Sequence,
     /// The stream has everything up to here.
     acked: Sequence,
@@ -58,7 +61,7 @@ struct Flight {
 
 impl Window {
     /// An outbox that starts again behind what the coordinator is known to have.
-    pub(super) fn new(committed: Sequence, appended: Sequence) -> Self {
+    pub(crate) fn new(committed: Sequence, appended: Sequence) -> Self {
         Self {
             committed,
             acked: committed,
@@ -67,7 +70,9 @@ impl Window {
             in_flight: BTreeMap::new(),
             generation: Generation(0),
             connected: false,
-            welcome: true,
+            // Another copy of this spool may speak for the site: nothing goes out before the
+            // coordinator has said that this one does.
+            welcome: false,
             pause: None,
             failures: 0,
             resent: None,
@@ -75,15 +80,17 @@ impl Window {
     }
 
     /// Notes a new batch in the spool.
-    pub(super) fn on_appended(&mut self, last: Sequence) {
+    pub(crate) fn on_appended(&mut self, last: Sequence) {
         self.appended = self.appended.max(last);
         self.check_invariants();
     }
 
     /// Notes the state of the connection. What was on its way over a lost one is sent again.
-    pub(super) fn on_connection(&mut self, connected: bool) {
+    pub(crate) fn on_connection(&mut self, connected: bool) {
         if self.connected && !connected {
             self.drop_window();
+            // Meanwhile another copy of this spool may have come to speak for the site.
+            self.welcome = false;
         }
         self.connected = connected;
         // The last error was the old connection's.
@@ -91,7 +98,7 @@ impl Window {
     }
 
     /// Notes whether the coordinator wants anything from this agent at all.
-    pub(super) fn on_welcome(&mut self, welcome: bool) {
+    pub(crate) fn on_welcome(&mut self, welcome: bool) {
         if !welcome {
             self.drop_window();
         }
@@ -99,7 +106,7 @@ impl Window {
     }
 
     /// The batch to send now, if any.
-    pub(super) fn next_to_send(&self, now: Instant) -> Option<Sequence> {
+    pub(crate) fn next_to_send(&self, now: Instant) -> Option<Sequence> {
         let allowed = self.connected && self.welcome && self.pause.is_none_or(|end| end <= now);
         let bytes: usize = self.in_flight.values().map(|flight| flight.bytes).sum();
         let room = self.in_flight.len() < BATCHES_MAX && bytes < BYTES_MAX;
@@ -107,7 +114,7 @@ impl Window {
     }
 
     /// Notes that the batch of [`Self::next_to_send`] is on its way.
-    pub(super) fn on_sent(&mut self, sequence: Sequence, bytes: usize) -> Generation {
+    pub(crate) fn on_sent(&mut self, sequence: Sequence, bytes: usize) -> Generation {
         debug_assert_eq!(sequence, self.sent.next(), "batches go out in order");
         self.sent = sequence;
         self.in_flight.insert(
@@ -122,7 +129,7 @@ impl Window {
     }
 
     /// Notes that the stream has a batch.
-    pub(super) fn on_acked(&mut self, sequence: Sequence, generation: Generation) {
+    pub(crate) fn on_acked(&mut self, sequence: Sequence, generation: Generation) {
         if generation != self.generation {
             return;
         }
@@ -141,7 +148,7 @@ impl Window {
 
     /// Notes that a batch was not acknowledged: the whole window is sent again after the delay that
     /// `delay` gives for the number of failures in a row. Says whether this was news.
-    pub(super) fn on_failed(
+    pub(crate) fn on_failed(
         &mut self,
         generation: Generation,
         now: Instant,
@@ -157,16 +164,17 @@ impl Window {
     }
 
     /// The current generation, for errors before a batch was on its way.
-    pub(super) const fn generation(&self) -> Generation {
+    pub(crate) const fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// Takes the coordinator's word.
-    pub(super) fn on_watermark(
+    /// Takes the coordinator's word. `oldest` is the first batch that the spool holds.
+    pub(crate) fn on_watermark(
         &mut self,
         now: Instant,
         committed: Sequence,
         resend_from: Option<Sequence>,
+        oldest: Sequence,
     ) -> Verdict {
         if committed > self.appended {
             self.drop_window();
@@ -177,14 +185,20 @@ impl Window {
         self.sent = self.sent.max(self.acked);
         self.in_flight = self.in_flight.split_off(&self.acked.next());
         if let Some(from) = resend_from.filter(|from| *from <= self.acked) {
-            let from = from.max(self.committed.next());
+            let from = from.max(oldest);
             let soon = self
                 .resent
                 .is_some_and(|(last, at)| last == from && now < at + RESEND_PAUSE);
             if from <= self.acked && !soon {
                 self.resent = Some((from, now));
                 self.acked = Sequence(from.0.saturating_sub(1));
+                let recalled = self.acked < self.committed;
+                self.committed = self.committed.min(self.acked);
                 self.drop_window();
+                if recalled {
+                    self.check_invariants();
+                    return Verdict::Recall(from);
+                }
             }
         }
         self.check_invariants();
@@ -192,7 +206,7 @@ impl Window {
     }
 
     /// Starts again after the spool has been renumbered.
-    pub(super) fn on_renumbered(&mut self, committed: Sequence, appended: Sequence) {
+    pub(crate) fn on_renumbered(&mut self, committed: Sequence, appended: Sequence) {
         self.committed = committed;
         self.acked = committed;
         self.appended = appended.max(committed);
@@ -201,7 +215,7 @@ impl Window {
     }
 
     /// When [`Self::next_to_send`] may say something else without anything having happened.
-    pub(super) fn wake_at(&self) -> Option<Instant> {
+    pub(crate) fn wake_at(&self) -> Option<Instant> {
         self.pause
             .filter(|_| self.connected && self.welcome && self.sent < self.appended)
     }
@@ -239,6 +253,7 @@ mod tests {
     fn ready(appended: u64) -> Window {
         let mut window = Window::new(Sequence(0), Sequence(appended));
         window.on_connection(true);
+        window.on_welcome(true);
         window
     }
 
@@ -292,26 +307,26 @@ mod tests {
         }
         assert!(window.is_idle());
         assert_eq!(
-            window.on_watermark(now, Sequence(4), None),
+            window.on_watermark(now, Sequence(4), None, Sequence(1)),
             Verdict::Commit(Sequence(4))
         );
         assert_eq!(
-            window.on_watermark(now, Sequence(2), None),
+            window.on_watermark(now, Sequence(2), None, Sequence(1)),
             Verdict::Commit(Sequence(4))
         );
-        window.on_watermark(now, Sequence(4), Some(Sequence(3)));
+        window.on_watermark(now, Sequence(4), Some(Sequence(3)), Sequence(5));
         assert_eq!(
             window.next_to_send(now),
             Some(Sequence(5)),
-            "what is committed is not sent again"
+            "what is deleted is not sent again"
         );
         while let Some((sequence, generation)) = send(&mut window, now, 1) {
             window.on_acked(sequence, generation);
         }
-        window.on_watermark(now, Sequence(4), Some(Sequence(5)));
+        window.on_watermark(now, Sequence(4), Some(Sequence(5)), Sequence(5));
         assert_eq!(window.next_to_send(now), None, "not twice at once");
         let later = now + RESEND_PAUSE;
-        window.on_watermark(later, Sequence(4), Some(Sequence(5)));
+        window.on_watermark(later, Sequence(4), Some(Sequence(5)), Sequence(5));
         assert_eq!(window.next_to_send(later), Some(Sequence(5)));
     }
 
@@ -320,7 +335,7 @@ mod tests {
         let now = Instant::now();
         let mut window = ready(3);
         assert_eq!(
-            window.on_watermark(now, Sequence(9), None),
+            window.on_watermark(now, Sequence(9), None, Sequence(1)),
             Verdict::Renumber(Sequence(9))
         );
         window.on_renumbered(Sequence(9), Sequence(12));
@@ -328,8 +343,29 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_to_a_coordinator_that_refuses() {
+    fn what_is_kept_is_sent_again_to_a_coordinator_that_was_restored() {
         let now = Instant::now();
+        let mut window = Window::new(Sequence(8), Sequence(9));
+        window.on_connection(true);
+        window.on_welcome(true);
+        let verdict = window.on_watermark(now, Sequence(3), Some(Sequence(4)), Sequence(6));
+        assert_eq!(verdict, Verdict::Recall(Sequence(6)));
+        assert_eq!(
+            window.next_to_send(now),
+            Some(Sequence(6)),
+            "the first that is there"
+        );
+        let verdict = window.on_watermark(now, Sequence(7), None, Sequence(6));
+        assert_eq!(verdict, Verdict::Commit(Sequence(7)));
+        assert_eq!(window.next_to_send(now), Some(Sequence(8)));
+    }
+
+    #[test]
+    fn nothing_is_sent_to_a_coordinator_that_refuses_or_has_not_spoken() {
+        let now = Instant::now();
+        let mut window = Window::new(Sequence(0), Sequence(3));
+        window.on_connection(true);
+        assert_eq!(window.next_to_send(now), None);
         let mut window = ready(3);
         window.on_welcome(false);
         assert_eq!(window.next_to_send(now), None);
@@ -427,6 +463,7 @@ mod tests {
                     // The agent dies and starts from its disk.
                     self.window = Window::new(Sequence(self.disk.0), Sequence(self.disk.1));
                     self.window.on_connection(true);
+                    self.window.on_welcome(true);
                     self.wire.clear();
                 }
                 12 if self.dice.roll(4) == 0 => {
@@ -462,12 +499,15 @@ mod tests {
         }
 
         fn heartbeat(&mut self) {
+            self.window.on_welcome(true);
             let missing = self.stream.is_empty() && self.high < self.disk.1;
             let resend = missing.then_some(Sequence(self.high + 1));
-            match self
-                .window
-                .on_watermark(self.now, Sequence(self.high), resend)
-            {
+            match self.window.on_watermark(
+                self.now,
+                Sequence(self.high),
+                resend,
+                Sequence(self.disk.0 + 1),
+            ) {
                 Verdict::Commit(committed) => {
                     assert!((1..=committed.0).all(|number| self.applied.contains(&number)));
                     self.disk.0 = committed.0;
@@ -475,6 +515,7 @@ mod tests {
                 Verdict::Renumber(_) => {
                     panic!("the coordinator knows numbers that were never used")
                 }
+                Verdict::Recall(_) => panic!("what is deleted cannot be recalled"),
             }
         }
     }

@@ -22,9 +22,6 @@ pub enum SpoolError {
     /// A file was written by a newer program.
     #[error("{} was written by a newer version", .0.display())]
     Newer(PathBuf),
-    /// The state file and the segments belong to different spools.
-    #[error("{} belongs to another spool", .0.display())]
-    Foreign(PathBuf),
     /// A batch on the disk cannot be read.
     #[error("batch {0} in the spool is damaged")]
     Damaged(Sequence),
@@ -41,7 +38,7 @@ impl SpoolError {
             Self::Io { source, .. } if is_full(source) => ErrorCode::StorageFull,
             Self::Io { .. } => ErrorCode::StorageIo,
             Self::Newer(_) => ErrorCode::StorageVersion,
-            Self::Foreign(_) | Self::Damaged(_) => ErrorCode::StorageCorrupt,
+            Self::Damaged(_) => ErrorCode::StorageCorrupt,
             Self::TooLarge(_) => ErrorCode::MessageTooLarge,
         }
     }

@@ -111,38 +111,51 @@ pub(super) struct Scan {
     pub(super) torn: Option<usize>,
 }
 
+/// How far a sequence number may be ahead of the one before it, to be believed behind damage.
+const AHEAD_MAX: u64 = 1 << 20;
+
 /// Reads all records of a segment's bytes. Sequence numbers must grow.
+///
+/// Behind damage the next record is looked for byte by byte: a damaged length says nothing about where
+/// it begins.
 pub(super) fn scan(bytes: &[u8]) -> Scan {
     let mut scan = Scan::default();
     let mut at = SEGMENT_HEADER;
     // Where unreadable bytes began, while no later record has been found.
     let mut bad_from = None;
     while at < bytes.len() {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let Some(header) = RecordHeader::read(rest) else {
-            bad_from = bad_from.or(Some(at));
-            break;
-        };
-        let start = at.saturating_add(RECORD_HEADER);
-        let end = start.saturating_add(header.length);
-        let good = bytes
-            .get(start..end)
-            .is_some_and(|payload| header.fits(payload))
-            && scan
-                .records
-                .last()
-                .is_none_or(|(last, _)| *last < header.sequence);
-        if good {
+        let last = scan.records.last().map(|(last, _)| *last);
+        if let Some((sequence, place)) = record_at(bytes, at, last, bad_from.is_some()) {
             scan.holes |= bad_from.take().is_some();
-            scan.records.push((header.sequence, start..end));
+            at = place.end;
+            scan.records.push((sequence, place));
         } else {
-            // The length may still be right, and the next record good.
             bad_from = bad_from.or(Some(at));
+            at = at.saturating_add(1);
         }
-        at = end;
     }
     scan.torn = bad_from;
     scan
+}
+
+/// The whole record at an offset, with the place of its payload.
+fn record_at(
+    bytes: &[u8],
+    at: usize,
+    last: Option<Sequence>,
+    searching: bool,
+) -> Option<(Sequence, Range<usize>)> {
+    let header = RecordHeader::read(bytes.get(at..)?)?;
+    let before = last.map_or(0, |last| last.0);
+    let ahead = header.sequence.0.checked_sub(before)?;
+    // The first number of a segment is anything.
+    if ahead == 0 || (searching && last.is_some() && ahead > AHEAD_MAX) {
+        return None;
+    }
+    let start = at.saturating_add(RECORD_HEADER);
+    let place = start..start.saturating_add(header.length);
+    let payload = bytes.get(place.clone())?;
+    header.fits(payload).then_some((header.sequence, place))
 }
 
 #[cfg(test)]
@@ -207,6 +220,15 @@ mod tests {
             prop_assert!(scan.records.iter().all(|(number, _)| usize::try_from(number.0).unwrap() != which + 1));
             prop_assert_eq!(scan.holes, which + 1 < payloads.len());
             prop_assert_eq!(scan.torn.is_some(), which + 1 == payloads.len());
+        }
+
+        #[test]
+        fn one_flipped_bit_anywhere_loses_one_record(payloads in proptest::collection::vec(
+            proptest::collection::vec(any::<u8>(), 1..60), 1..20), at in any::<usize>(), bit in 0_u8..8) {
+            let mut bytes = segment(&payloads);
+            let length = bytes.len() - SEGMENT_HEADER;
+            bytes[SEGMENT_HEADER + at % length] ^= 1 << bit;
+            prop_assert_eq!(scan(&bytes).records.len(), payloads.len() - 1);
         }
 
         #[test]

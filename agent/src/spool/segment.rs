@@ -4,8 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tvtfleet_proto::model::id::{Epoch, Sequence};
+use tvtfleet_proto::model::time::UtcMillis;
 
 use super::error::SpoolError;
 use super::record::{
@@ -16,7 +18,7 @@ use super::state::{sync_folder, write_whole};
 
 const SUFFIX: &str = ".seg";
 const SET_ASIDE: &str = ".damaged";
-/// More numbers than this are never in one segment: a file that claims so is not ours.
+/// More numbers than this are never in one segment.
 const NUMBERS_MAX: u64 = 1 << 20;
 
 /// One segment file and what is in it. An empty one has `last` before `first`.
@@ -29,6 +31,9 @@ pub(super) struct Segment {
     pub(super) last: Sequence,
     /// Its size in bytes.
     pub(super) bytes: u64,
+    /// Since when the coordinator has all of it; `None` where it does not. The file's time of change
+    /// says the same after a restart.
+    pub(super) released: Option<UtcMillis>,
 }
 
 /// What was found when a segment was opened.
@@ -62,6 +67,18 @@ impl Segment {
         Ok(found)
     }
 
+    /// How many damaged files of a folder were set aside.
+    pub(super) fn count_damaged(folder: &Path) -> u32 {
+        let damaged = |entry: &std::fs::DirEntry| {
+            let name = entry.file_name();
+            name.to_string_lossy().ends_with(SET_ASIDE)
+        };
+        let count = std::fs::read_dir(folder).map_or(0, |entries| {
+            entries.filter_map(Result::ok).filter(damaged).count()
+        });
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
     /// Makes a new, empty segment that is on the disk when this returns.
     pub(super) fn create(
         folder: &Path,
@@ -91,6 +108,7 @@ impl Segment {
                 first,
                 last,
                 bytes,
+                released: None,
             },
             file,
         ))
@@ -109,16 +127,17 @@ impl Segment {
         filler: &dyn Fn(Sequence) -> Vec<u8>,
     ) -> Result<Opened, SpoolError> {
         let bytes = std::fs::read(&path).map_err(SpoolError::io("read", &path))?;
+        // The state file is of this version, so a header that is not is damaged.
         let header = read_header(&bytes);
-        if header == Err(BadHeader::Newer) {
-            return Err(SpoolError::Newer(path));
-        }
-        if header.is_ok_and(|found| found != epoch) {
-            return Err(SpoolError::Foreign(path));
-        }
+        let whole = header == Ok(epoch);
         // A crash while the file was made; nothing had been written to it.
         let unborn = bytes.len() < SEGMENT_HEADER && next_first.is_none();
-        let found = scan(&bytes);
+        let found = if header.is_ok_and(|found| !is_nearly(found, epoch)) {
+            // Another spool's: its results are not this one's.
+            Scan::default()
+        } else {
+            scan(&bytes)
+        };
         let wanted_last = match (next_first, found.records.last(), found.torn) {
             (Some(next), _, _) => Sequence(next.0.saturating_sub(1)),
             // The batch that was being written: it may have reached somebody all the same.
@@ -127,17 +146,22 @@ impl Segment {
             (None, Some((last, _)), None) => *last,
             (None, None, None) => Sequence(first.0.saturating_sub(1)),
         };
-        if wanted_last.0.saturating_sub(first.0) > NUMBERS_MAX {
-            return Err(SpoolError::Foreign(path));
-        }
-        let mut lost = missing(&found, first, wanted_last);
-        if lost.is_empty() && found.torn.is_none() && header.is_ok() {
+        let wanted_last = if wanted_last.0.saturating_sub(first.0) > NUMBERS_MAX {
+            // Numbers were left out behind it, and nobody waits for them.
+            let last = found.records.last().map(|(last, _)| *last);
+            last.unwrap_or(Sequence(first.0.saturating_sub(1)))
+        } else {
+            wanted_last
+        };
+        let lost = missing(&found, first, wanted_last);
+        if lost.is_empty() && found.torn.is_none() && whole {
             let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             let segment = Self {
                 path,
                 first,
                 last: wanted_last,
                 bytes: size,
+                released: None,
             };
             return Ok(Opened {
                 segment,
@@ -145,8 +169,9 @@ impl Segment {
                 set_aside: None,
             });
         }
-        // A torn end alone is no damage; there the filler is written, but nothing is lost.
-        let damaged = found.holes || header.is_err() && !unborn || next_first.is_some();
+        // A torn end alone is no damage. Its batch counts as lost all the same: it may have been whole
+        // before the disk failed.
+        let damaged = found.holes || !whole && !unborn || next_first.is_some();
         let set_aside = if damaged {
             Some(set_aside(&path)?)
         } else {
@@ -158,21 +183,39 @@ impl Segment {
             .and_then(|name| name.to_str())
             .unwrap_or_default();
         write_whole(folder, name, &mended).map_err(SpoolError::io("mend", &path))?;
-        if !damaged {
-            lost.clear();
-        }
         let size = u64::try_from(mended.len()).unwrap_or(u64::MAX);
         let segment = Self {
             path,
             first,
             last: wanted_last,
             bytes: size,
+            released: None,
         };
         Ok(Opened {
             segment,
             lost,
             set_aside,
         })
+    }
+
+    /// Notes that the coordinator has all of the segment since `at`, also in the file itself.
+    pub(super) fn release(&mut self, at: UtcMillis) {
+        self.released = Some(at);
+        let noted = File::options()
+            .write(true)
+            .open(&self.path)
+            .and_then(|file| file.set_modified(to_system(at)));
+        if let Err(error) = noted {
+            // It may be kept longer or shorter after a restart, nothing else.
+            tracing::debug!(%error, path = %self.path.display(), "the time of a segment is not noted");
+        }
+    }
+
+    /// When the file was changed last.
+    pub(super) fn changed_at(&self) -> Option<UtcMillis> {
+        let changed = std::fs::metadata(&self.path).ok()?.modified().ok()?;
+        let age = changed.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(UtcMillis::new(0).after(age))
     }
 
     /// Appends records and waits until they are on the disk. After an error the file is as it was.
@@ -257,12 +300,25 @@ impl Segment {
     }
 }
 
-/// The epoch that a segment file says, for when the state file is gone.
-pub(super) fn epoch_of(path: &Path) -> Option<Epoch> {
+/// The epoch that a segment file says, for when the state file is gone; `None` where it is damaged.
+pub(super) fn epoch_of(path: &Path) -> Result<Option<Epoch>, SpoolError> {
     let mut header = [0; SEGMENT_HEADER];
-    let mut file = File::open(path).ok()?;
-    file.read_exact(&mut header).ok()?;
-    read_header(&header).ok()
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    if read.is_err() {
+        return Ok(None);
+    }
+    match read_header(&header) {
+        Ok(epoch) => Ok(Some(epoch)),
+        Err(BadHeader::Damaged) => Ok(None),
+        Err(BadHeader::Newer) => Err(SpoolError::Newer(path.to_owned())),
+    }
+}
+
+/// Whether an epoch is the other one but for a few bits: two of them differ in about half of theirs.
+fn is_nearly(one: Epoch, other: Epoch) -> bool {
+    const BITS: u32 = 8;
+    let (one, other) = (one.uuid().as_u128(), other.uuid().as_u128());
+    (one ^ other).count_ones() <= BITS
 }
 
 fn missing(found: &Scan, first: Sequence, last: Sequence) -> Vec<Sequence> {
@@ -302,6 +358,10 @@ fn set_aside(path: &Path) -> Result<PathBuf, SpoolError> {
     let aside = PathBuf::from(aside);
     std::fs::rename(path, &aside).map_err(SpoolError::io("set aside", path))?;
     Ok(aside)
+}
+
+fn to_system(at: UtcMillis) -> SystemTime {
+    SystemTime::UNIX_EPOCH + at.since(UtcMillis::new(0))
 }
 
 fn as_u64(number: usize) -> u64 {

@@ -2,8 +2,11 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::id::{Epoch, Sequence};
+use tvtfleet_proto::model::time::UtcMillis;
 
 use super::error::SpoolError;
 use super::record::PAYLOAD_MAX;
@@ -15,6 +18,10 @@ const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
 /// The smallest share of the cap that is kept free for reports of devices that are being asked when
 /// it is reached: one part in this many.
 const RESERVE_ONE_IN: u64 = 16;
+/// The largest share of the cap for batches that the coordinator has: one part in this many.
+const KEPT_ONE_IN: u64 = 4;
+/// For how long such batches are kept where the settings do not say.
+const KEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How a spool is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +30,8 @@ pub struct SpoolSettings {
     pub max_bytes: u64,
     /// The size at which a new segment is begun, in bytes.
     pub segment_bytes: u64,
+    /// For how long batches are kept that the coordinator has: it may be restored from a backup.
+    pub keep: Duration,
 }
 
 impl Default for SpoolSettings {
@@ -30,6 +39,7 @@ impl Default for SpoolSettings {
         Self {
             max_bytes: 512 * 1024 * 1024,
             segment_bytes: SEGMENT_BYTES,
+            keep: KEEP,
         }
     }
 }
@@ -43,11 +53,11 @@ pub struct SpoolRecord {
     pub payload: Vec<u8>,
 }
 
-/// Damage that was found and mended when a spool was opened.
+/// What was found and mended when a spool was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// Where the damaged file was put.
-    pub set_aside: PathBuf,
+    /// Where the damaged file was put; `None` where only the end of the last one was half written.
+    pub set_aside: Option<PathBuf>,
     /// The batches that are gone; empty ones stand in their place.
     pub lost: Vec<Sequence>,
 }
@@ -81,8 +91,7 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// `storage.io`, `storage.full`, `storage.version`, `storage.corrupt` where the files belong to
-    /// different spools.
+    /// `storage.io`, `storage.full`, `storage.version`. Damage is never an error.
     pub fn open(
         folder: &Path,
         settings: SpoolSettings,
@@ -95,10 +104,10 @@ impl Spool {
             Some(state) => state,
             None => {
                 // The segments say which spool it is; how far the coordinator got, it says itself.
-                let epoch = files
-                    .iter()
-                    .find_map(|(_, path)| epoch_of(path))
-                    .unwrap_or(new_epoch);
+                let mut epoch = new_epoch;
+                for (_, path) in files.iter().rev() {
+                    epoch = epoch_of(path)?.unwrap_or(epoch);
+                }
                 let oldest = files.first().map_or(Sequence(1), |(first, _)| *first);
                 let state = State {
                     epoch,
@@ -125,8 +134,11 @@ impl Spool {
             active,
             reader: None,
         };
-        // A crash may have come between the state and the deletion that it announced.
-        spool.delete_committed(false)?;
+        for segment in &mut spool.segments {
+            if segment.last <= spool.state.committed {
+                segment.released = segment.changed_at();
+            }
+        }
         spool.check_invariants();
         Ok((spool, damages))
     }
@@ -163,17 +175,52 @@ impl Spool {
         held.map_or_else(|| self.next(), |segment| segment.first)
     }
 
-    /// Bytes on the disk.
+    /// Bytes of segments with something that the coordinator does not have yet.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.bytes).sum()
+        let waiting = self
+            .segments
+            .iter()
+            .filter(|segment| !self.is_released(segment));
+        waiting.map(|segment| segment.bytes).sum()
+    }
+
+    /// Bytes of segments that the coordinator has and that are kept for a while.
+    #[must_use]
+    pub fn kept_bytes(&self) -> u64 {
+        let kept = self
+            .segments
+            .iter()
+            .filter(|segment| self.is_released(segment));
+        kept.map(|segment| segment.bytes).sum()
+    }
+
+    /// How many damaged files were set aside and are still there.
+    #[must_use]
+    pub fn damaged(&self) -> u32 {
+        Segment::count_damaged(&self.folder)
+    }
+
+    /// Bytes that are free on its disk; 0 where nobody knows.
+    #[must_use]
+    pub fn disk_free(&self) -> u64 {
+        let space = rustix::fs::statvfs(&self.folder);
+        space.map_or(0, |space| space.f_bavail.saturating_mul(space.f_frsize))
     }
 
     /// Whether no new work should be started: what is left is for work under way.
     #[must_use]
     pub fn is_full(&self) -> bool {
+        self.bytes() >= self.usable_bytes()
+    }
+
+    fn usable_bytes(&self) -> u64 {
         let reserve = self.settings.max_bytes / RESERVE_ONE_IN;
-        self.bytes() >= self.settings.max_bytes.saturating_sub(reserve)
+        self.settings.max_bytes.saturating_sub(reserve)
+    }
+
+    fn is_released(&self, segment: &Segment) -> bool {
+        segment.last <= self.state.committed
     }
 
     /// Appends a batch under the number [`Self::next`]; it is on the disk when this returns. After an
@@ -186,6 +233,19 @@ impl Spool {
         if payload.len() > PAYLOAD_MAX {
             return Err(SpoolError::TooLarge(payload.len()));
         }
+        // What the coordinator has gives way to what it does not have.
+        let room = self.usable_bytes().saturating_sub(self.bytes());
+        self.delete_kept(|kept, _| kept > room)?;
+        match self.append_once(payload) {
+            Err(error) if error.code() == ErrorCode::StorageFull && self.kept_bytes() > 0 => {
+                self.delete_kept(|_, _| true)?;
+                self.append_once(payload)
+            }
+            other => other,
+        }
+    }
+
+    fn append_once(&mut self, payload: &[u8]) -> Result<Sequence, SpoolError> {
         let sequence = self.next();
         let full = |segment: &Segment| {
             segment.bytes >= self.settings.segment_bytes || segment.last.next() != sequence
@@ -199,6 +259,7 @@ impl Spool {
         }
         if let (Some(segment), Some(file)) = (self.segments.last_mut(), self.active.as_ref()) {
             segment.append(file, sequence, payload)?;
+            segment.released = None;
         }
         self.check_invariants();
         Ok(sequence)
@@ -238,43 +299,78 @@ impl Spool {
         Ok(records)
     }
 
-    /// Takes the coordinator's word that it has everything up to `committed`, and deletes what is no
-    /// longer needed. Numbers never go back.
+    /// Takes the coordinator's word that it has everything up to `committed`, and deletes what has
+    /// been kept for long enough.
     ///
     /// # Errors
     ///
     /// `storage.io`, `storage.full`.
-    pub fn commit(&mut self, committed: Sequence) -> Result<(), SpoolError> {
+    pub fn commit(&mut self, committed: Sequence, now: UtcMillis) -> Result<(), SpoolError> {
+        let news = committed > self.state.committed;
         self.state.committed = self.state.committed.max(committed);
         let committed = self.state.committed;
-        if !self
-            .segments
-            .iter()
-            .any(|segment| segment.last <= committed)
-        {
-            return Ok(());
+        let mut released = false;
+        for segment in &mut self.segments {
+            if segment.last <= committed && segment.released.is_none() {
+                segment.release(now);
+                released = true;
+            }
         }
-        // The numbers must outlive the last segment that shows them. On a full disk, deleting the
-        // others makes the room that the state file needs.
-        let written = self.state.write(&self.folder);
-        if written.is_ok() || self.segments.len() > 1 {
-            self.delete_committed(written.is_err())?;
-        }
+        // The numbers must outlive the last segment that shows them.
+        let written = if news && released {
+            self.state.write(&self.folder)
+        } else {
+            Ok(())
+        };
+        let (keep, room) = (self.settings.keep, self.settings.max_bytes / KEPT_ONE_IN);
+        self.delete_kept(|kept, since| kept > room || now.since(since) >= keep)?;
         self.check_invariants();
         written
     }
 
-    fn delete_committed(&mut self, keep_last: bool) -> Result<(), SpoolError> {
-        let committed = self.state.committed;
-        while let Some(segment) = self.segments.first()
-            && segment.last <= committed
-            && !(keep_last && self.segments.len() == 1)
+    /// Takes the coordinator's word back: it misses batches from `from` on, as one does whose database
+    /// was restored from a backup. What is still there counts as not committed again.
+    ///
+    /// # Errors
+    ///
+    /// `storage.io`, `storage.full`.
+    pub fn recall(&mut self, from: Sequence) -> Result<(), SpoolError> {
+        let committed = Sequence(from.max(self.oldest()).0.saturating_sub(1));
+        if committed >= self.state.committed {
+            return Ok(());
+        }
+        self.floor = self.floor.max(self.state.committed);
+        self.state.committed = committed;
+        for segment in self
+            .segments
+            .iter_mut()
+            .filter(|segment| segment.last > committed)
         {
+            segment.released = None;
+        }
+        self.check_invariants();
+        self.state.write(&self.folder)
+    }
+
+    /// Deletes segments that the coordinator has, oldest first, for as long as `wanted` says so of the
+    /// bytes that are kept and of the time of release of the oldest.
+    fn delete_kept(&mut self, wanted: impl Fn(u64, UtcMillis) -> bool) -> Result<(), SpoolError> {
+        let mut kept = self.kept_bytes();
+        while let Some(segment) = self.segments.first()
+            && self.is_released(segment)
+            && wanted(kept, segment.released.unwrap_or_default())
+        {
+            // Without a segment only the state file knows the numbers. On a full disk it finds no
+            // room: then the last one stays.
+            if self.segments.len() == 1 {
+                self.state.write(&self.folder)?;
+            }
             match std::fs::remove_file(&segment.path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(SpoolError::io("delete", &segment.path)(error)),
             }
+            kept = kept.saturating_sub(segment.bytes);
             self.segments.remove(0);
         }
         if self.segments.is_empty() {
@@ -341,16 +437,17 @@ fn open_all(
     for (index, (first, path)) in files.iter().enumerate() {
         let next_first = files.get(index.saturating_add(1)).map(|(next, _)| *next);
         let opened = Segment::open(folder, epoch, *first, path.clone(), next_first, &filler)?;
-        if let Some(set_aside) = opened.set_aside {
-            let damage = Damage {
-                set_aside,
-                lost: opened.lost,
-            };
+        if let Some(file) = &opened.set_aside {
             tracing::error!(
-                file = %damage.set_aside.display(), lost = damage.lost.len(),
+                file = %file.display(), lost = opened.lost.len(),
                 "a segment of the spool was damaged and has been set aside"
             );
-            damages.push(damage);
+        }
+        if opened.set_aside.is_some() || !opened.lost.is_empty() {
+            damages.push(Damage {
+                set_aside: opened.set_aside,
+                lost: opened.lost,
+            });
         }
         segments.push(opened.segment);
     }
@@ -358,223 +455,4 @@ fn open_all(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeMap;
-    use std::io::{Seek, SeekFrom, Write};
-
-    const SMALL: SpoolSettings = SpoolSettings {
-        max_bytes: 4096,
-        segment_bytes: 200,
-    };
-
-    fn epoch() -> Epoch {
-        Epoch::new(uuid::Uuid::from_u128(1))
-    }
-
-    fn filler(_: Epoch, sequence: Sequence) -> Vec<u8> {
-        format!("filler {sequence}").into_bytes()
-    }
-
-    fn open(folder: &Path) -> (Spool, Vec<Damage>) {
-        Spool::open(folder, SMALL, epoch(), &filler).unwrap()
-    }
-
-    fn payload(number: u64) -> Vec<u8> {
-        format!("payload {number} {}", "x".repeat(40)).into_bytes()
-    }
-
-    fn fill(spool: &mut Spool, count: u64) {
-        for _ in 0..count {
-            let next = spool.next();
-            assert_eq!(spool.append(&payload(next.0)).unwrap(), next);
-        }
-    }
-
-    fn all(spool: &mut Spool) -> Vec<SpoolRecord> {
-        let oldest = spool.oldest();
-        spool.read(oldest, usize::MAX).unwrap()
-    }
-
-    fn files(folder: &Path) -> Vec<PathBuf> {
-        Segment::list(folder)
-            .unwrap()
-            .into_iter()
-            .map(|(_, path)| path)
-            .collect()
-    }
-
-    #[test]
-    fn batches_survive_and_are_deleted_once_committed() {
-        let folder = tempfile::tempdir().unwrap();
-        let (mut spool, _) = open(folder.path());
-        assert_eq!((spool.next(), spool.oldest()), (Sequence(1), Sequence(1)));
-        fill(&mut spool, 10);
-        assert!(files(folder.path()).len() > 2);
-        drop(spool);
-        let (mut spool, damages) = open(folder.path());
-        assert!(damages.is_empty());
-        let records = all(&mut spool);
-        assert_eq!(records.len(), 10);
-        assert!(
-            records
-                .iter()
-                .all(|record| record.payload == payload(record.sequence.0))
-        );
-        spool.commit(Sequence(7)).unwrap();
-        assert!(spool.oldest() > Sequence(1) && spool.oldest() <= Sequence(8));
-        spool.commit(Sequence(10)).unwrap();
-        assert_eq!((spool.bytes(), spool.next()), (0, Sequence(11)));
-        drop(spool);
-        let (mut spool, _) = open(folder.path());
-        assert_eq!(
-            (spool.next(), spool.committed()),
-            (Sequence(11), Sequence(10))
-        );
-        fill(&mut spool, 1);
-        assert_eq!(all(&mut spool)[0].sequence, Sequence(11));
-    }
-
-    #[test]
-    fn a_torn_end_is_cut_and_its_number_is_not_used_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let (mut spool, _) = open(folder.path());
-        fill(&mut spool, 2);
-        let path = files(folder.path()).pop().unwrap();
-        drop(spool);
-        let length = std::fs::metadata(&path).unwrap().len();
-        File::options()
-            .write(true)
-            .open(&path)
-            .unwrap()
-            .set_len(length - 5)
-            .unwrap();
-        let (mut spool, damages) = open(folder.path());
-        assert!(damages.is_empty(), "a torn end is no damage");
-        let records = all(&mut spool);
-        assert_eq!(records[0].payload, payload(1));
-        assert_eq!(records[1].payload, filler(epoch(), Sequence(2)));
-        assert_eq!(spool.next(), Sequence(3));
-    }
-
-    #[test]
-    fn a_damaged_segment_is_set_aside_and_its_other_batches_live() {
-        let folder = tempfile::tempdir().unwrap();
-        let (mut spool, _) = open(folder.path());
-        fill(&mut spool, 9);
-        drop(spool);
-        let path = files(folder.path()).remove(1);
-        let mut file = File::options().write(true).open(&path).unwrap();
-        file.seek(SeekFrom::Start(50)).unwrap();
-        file.write_all(b"#").unwrap();
-        let (mut spool, damages) = open(folder.path());
-        assert_eq!(damages.len(), 1);
-        assert!(damages[0].set_aside.exists());
-        let lost: Vec<_> = damages[0].lost.iter().map(|number| number.0).collect();
-        assert_eq!(lost.len(), 1);
-        let records = all(&mut spool);
-        assert_eq!(records.len(), 9);
-        for record in records {
-            let expected = if lost.contains(&record.sequence.0) {
-                filler(epoch(), record.sequence)
-            } else {
-                payload(record.sequence.0)
-            };
-            assert_eq!(record.payload, expected);
-        }
-        drop(spool);
-        assert!(open(folder.path()).1.is_empty(), "mended for good");
-    }
-
-    #[test]
-    fn a_missing_segment_and_a_lost_state_are_survived() {
-        let folder = tempfile::tempdir().unwrap();
-        let (mut spool, _) = open(folder.path());
-        fill(&mut spool, 9);
-        drop(spool);
-        std::fs::remove_file(files(folder.path()).remove(1)).unwrap();
-        std::fs::remove_file(folder.path().join("state")).unwrap();
-        let other = Epoch::new(uuid::Uuid::from_u128(2));
-        let (mut spool, damages) = Spool::open(folder.path(), SMALL, other, &filler).unwrap();
-        assert_eq!(spool.epoch(), epoch());
-        assert_eq!(damages.len(), 1);
-        assert_eq!(all(&mut spool).len(), 9);
-        assert_eq!(spool.next(), Sequence(10));
-    }
-
-    #[test]
-    fn segments_of_another_spool_are_refused() {
-        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let other = Epoch::new(uuid::Uuid::from_u128(2));
-        fill(&mut open(one.path()).0, 1);
-        let (mut spool, _) = Spool::open(two.path(), SMALL, other, &filler).unwrap();
-        fill(&mut spool, 1);
-        std::fs::copy(&files(two.path())[0], &files(one.path())[0]).unwrap();
-        let error = Spool::open(one.path(), SMALL, epoch(), &filler).unwrap_err();
-        assert!(matches!(error, SpoolError::Foreign(_)), "{error}");
-    }
-
-    #[test]
-    fn a_batch_that_becomes_unreadable_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let (mut spool, _) = open(folder.path());
-        fill(&mut spool, 2);
-        let path = files(folder.path()).pop().unwrap();
-        let mut file = File::options().write(true).open(&path).unwrap();
-        file.seek(SeekFrom::End(-1)).unwrap();
-        file.write_all(b"#").unwrap();
-        assert_eq!(spool.read(Sequence(1), usize::MAX).unwrap().len(), 1);
-        let error = spool.read(Sequence(2), usize::MAX).unwrap_err();
-        assert!(matches!(error, SpoolError::Damaged(Sequence(2))), "{error}");
-    }
-
-    #[test]
-    fn fullness_comes_before_the_cap_and_refuses_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let (mut spool, _) = open(folder.path());
-        while !spool.is_full() {
-            fill(&mut spool, 1);
-        }
-        assert!(spool.bytes() < SMALL.max_bytes);
-        fill(&mut spool, 20);
-        let last = Sequence(spool.next().0 - 1);
-        spool.commit(last).unwrap();
-        assert!(!spool.is_full());
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
-        #[test]
-        fn any_history_keeps_what_is_not_committed(
-            steps in proptest::collection::vec((0_u8..8, 0_u64..12), 1..60)
-        ) {
-            let folder = tempfile::tempdir().unwrap();
-            let mut spool = open(folder.path()).0;
-            let (mut model, mut committed) = (BTreeMap::new(), 0);
-            for (what, number) in steps {
-                match what {
-                    0..=4 => {
-                        let sequence = spool.next();
-                        spool.append(&payload(sequence.0)).unwrap();
-                        prop_assert!(model.insert(sequence.0, payload(sequence.0)).is_none());
-                    }
-                    5 => {
-                        let last = model.keys().next_back().copied().unwrap_or(committed);
-                        committed = committed.max((committed + number).min(last));
-                        spool.commit(Sequence(committed)).unwrap();
-                    }
-                    6 => spool = { drop(spool); open(folder.path()).0 },
-                    _ => {
-                        let from = (committed + 1 + number).min(spool.next().0);
-                        for record in spool.read(Sequence(from), 100).unwrap() {
-                            prop_assert_eq!(Some(&record.payload), model.get(&record.sequence.0));
-                        }
-                    }
-                }
-                let held = spool.read(Sequence(committed + 1), usize::MAX).unwrap();
-                prop_assert_eq!(held.len(), model.range(committed + 1..).count());
-            }
-        }
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tvt_agent::spool::SpoolSettings;
 use tvt_agent::{AgentConfig, AgentError};
 use tvtfleet_bus::Shutdown;
 use tvtfleet_bus::clock::{Clock, SystemClock};
@@ -13,9 +14,9 @@ use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::id::{JobId, SiteId, TargetNo};
 use tvtfleet_proto::model::job::WorkOptions;
 use tvtfleet_proto::model::want::{JobWant, SiteEvent, SiteOutcome, SiteWork, Target, WantState};
+use tvtfleet_tests::{NatsServer, eventually};
 
 use crate::centre::Centre;
-use crate::nats::Nats;
 use crate::peer::{Habit, Peer, mac};
 
 const PASSWORD: &str = "pw-of-the-site-test";
@@ -53,6 +54,10 @@ fn config(folder: &Path, url: &str) -> AgentConfig {
     AgentConfig {
         credentials_file: Some(credentials),
         heartbeat: Duration::from_millis(100),
+        spool: SpoolSettings {
+            keep: Duration::ZERO,
+            ..SpoolSettings::default()
+        },
         ..AgentConfig::new(site(), folder.join("data"), url)
     }
 }
@@ -100,6 +105,12 @@ fn segments(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Whether nobody holds the lock of the data folder.
+fn is_free(folder: &Path) -> bool {
+    let file = std::fs::File::open(folder.join("data/lock")).unwrap();
+    file.try_lock().is_ok()
+}
+
 fn expect_done(event: &SiteEvent, expected: SiteOutcome, count: u32) {
     let SiteEvent::Done {
         outcome,
@@ -121,7 +132,7 @@ fn reported(centre: &Centre) -> BTreeSet<u32> {
 
 #[tokio::test]
 async fn a_job_is_done_reported_and_let_go() {
-    let (nats, folder) = (Nats::start().await, tempfile::tempdir().unwrap());
+    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
     let centre = Centre::start(&nats.url(), &site()).await;
     let peers = recorders(6, Duration::ZERO).await;
     let agent = Agent::start(folder.path(), &nats.url());
@@ -176,7 +187,7 @@ async fn a_job_is_done_reported_and_let_go() {
 
 #[tokio::test]
 async fn a_restart_goes_on_with_what_is_left() {
-    let (nats, folder) = (Nats::start().await, tempfile::tempdir().unwrap());
+    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
     let centre = Centre::start(&nats.url(), &site()).await;
     let mut peers = recorders(3, Duration::ZERO).await;
     peers.push(Peer::start(Habit::NeverAnswers, mac(77), Duration::ZERO).await);
@@ -195,8 +206,12 @@ async fn a_restart_goes_on_with_what_is_left() {
         centre.with(|known| known.events.len() == 1),
         "no end has been announced"
     );
-    // The spool's lock goes with the last task of the old life.
-    let agent = Agent::start_when_free(folder.path(), &nats.url()).await;
+    // The folder's lock goes with the last task of the old life.
+    eventually("the folder is free", || async {
+        is_free(folder.path()).then_some(())
+    })
+    .await;
+    let agent = Agent::start(folder.path(), &nats.url());
     let done = centre.until_done(job.job).await;
     expect_done(&done, SiteOutcome::Complete, 4);
     assert_eq!(reported(&centre), (0..4).collect());
@@ -207,24 +222,9 @@ async fn a_restart_goes_on_with_what_is_left() {
     agent.stop().await;
 }
 
-impl Agent {
-    /// Starts an agent on a folder that another one may still be leaving.
-    async fn start_when_free(folder: &Path, url: &str) -> Self {
-        loop {
-            let agent = Self::start(folder, url);
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            if !agent.task.is_finished() {
-                return agent;
-            }
-            let error = agent.task.await.unwrap().unwrap_err();
-            assert_eq!(error.code(), ErrorCode::StorageLocked);
-        }
-    }
-}
-
 #[tokio::test]
 async fn results_survive_a_server_that_dies() {
-    let (mut nats, folder) = (Nats::start().await, tempfile::tempdir().unwrap());
+    let (mut nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
     let centre = Centre::start(&nats.url(), &site()).await;
     let peers = recorders(20, Duration::from_millis(30)).await;
     let agent = Agent::start(folder.path(), &nats.url());
@@ -235,8 +235,12 @@ async fn results_survive_a_server_that_dies() {
             (!known.reports.is_empty()).then_some(())
         })
         .await;
-    nats.kill();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    nats.kill9();
+    // The work goes on without it.
+    eventually("every recorder has been asked", || async {
+        peers.iter().all(|peer| peer.logouts() > 0).then_some(())
+    })
+    .await;
     nats.resume().await;
     let done = centre.until_done(job.job).await;
     expect_done(&done, SiteOutcome::Complete, 20);
@@ -247,7 +251,7 @@ async fn results_survive_a_server_that_dies() {
 
 #[tokio::test]
 async fn work_goes_on_without_a_server_and_is_told_later() {
-    let (mut nats, folder) = (Nats::start().await, tempfile::tempdir().unwrap());
+    let (mut nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
     let centre = Centre::start(&nats.url(), &site()).await;
     let peers = recorders(4, Duration::ZERO).await;
     let slow = Peer::start(
@@ -262,13 +266,15 @@ async fn work_goes_on_without_a_server_and_is_told_later() {
     all.extend(peers);
     let job = want(&all, 1);
     centre.want(vec![job.clone()]).await;
-    while all[0].connections() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    nats.kill();
-    while all.iter().any(|peer| peer.logouts() == 0) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the slow one is asked", || async {
+        (all[0].connections() > 0).then_some(())
+    })
+    .await;
+    nats.kill9();
+    eventually("every recorder has been asked", || async {
+        all.iter().all(|peer| peer.logouts() > 0).then_some(())
+    })
+    .await;
     nats.resume().await;
     expect_done(&centre.until_done(job.job).await, SiteOutcome::Complete, 5);
     agent.stop().await;
@@ -276,7 +282,7 @@ async fn work_goes_on_without_a_server_and_is_told_later() {
 
 #[tokio::test]
 async fn a_cancelled_job_ends_and_says_so() {
-    let (nats, folder) = (Nats::start().await, tempfile::tempdir().unwrap());
+    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
     let centre = Centre::start(&nats.url(), &site()).await;
     let mut peers = recorders(1, Duration::ZERO).await;
     peers.push(Peer::start(Habit::NeverAnswers, mac(77), Duration::ZERO).await);
@@ -284,9 +290,10 @@ async fn a_cancelled_job_ends_and_says_so() {
     let agent = Agent::start(folder.path(), &nats.url());
     let job = want(&peers, 1);
     centre.want(vec![job.clone()]).await;
-    while peers[1].logins() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the mute one is asked", || async {
+        (peers[1].logins() > 0).then_some(())
+    })
+    .await;
     let never = want(&peers, 1);
     let cancelled = |job: &JobWant| JobWant {
         state: WantState::Cancel,
@@ -305,7 +312,7 @@ async fn a_cancelled_job_ends_and_says_so() {
 
 #[tokio::test]
 async fn large_work_is_fetched_and_late_work_declined() {
-    let (nats, folder) = (Nats::start().await, tempfile::tempdir().unwrap());
+    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
     let centre = Centre::start(&nats.url(), &site()).await;
     let peers = recorders(2, Duration::ZERO).await;
     let full = want(&peers, 2);
@@ -339,7 +346,7 @@ async fn large_work_is_fetched_and_late_work_declined() {
 
 #[tokio::test]
 async fn an_unwelcome_agent_keeps_its_results_until_it_is_welcome() {
-    let (nats, folder) = (Nats::start().await, tempfile::tempdir().unwrap());
+    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
     let centre = Centre::start(&nats.url(), &site()).await;
     centre.with(|known| known.refused = Some(ErrorCode::SiteUnknown));
     let peers = recorders(2, Duration::ZERO).await;
@@ -349,9 +356,10 @@ async fn an_unwelcome_agent_keeps_its_results_until_it_is_welcome() {
         .await;
     let job = want(&peers, 2);
     centre.want(vec![job.clone()]).await;
-    while peers.iter().any(|peer| peer.logouts() == 0) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("every recorder has been asked", || async {
+        peers.iter().all(|peer| peer.logouts() > 0).then_some(())
+    })
+    .await;
     let hellos = centre.with(|known| known.hellos);
     centre
         .until("another greeting", |known| {
@@ -366,7 +374,7 @@ async fn an_unwelcome_agent_keeps_its_results_until_it_is_welcome() {
 
 #[tokio::test]
 async fn what_the_server_lost_is_sent_again() {
-    let (nats, folder) = (Nats::start().await, tempfile::tempdir().unwrap());
+    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
     let peers = recorders(3, Duration::ZERO).await;
     let job = want(&peers, 3);
     {
@@ -380,7 +388,7 @@ async fn what_the_server_lost_is_sent_again() {
     }
     // And the server with all its streams.
     drop(nats);
-    let nats = Nats::start().await;
+    let nats = NatsServer::start().await;
     let centre = Centre::start(&nats.url(), &site()).await;
     centre.with(|known| known.asks_again = true);
     let agent = Agent::start(folder.path(), &nats.url());

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tvtfleet_bus::clock::{Clock, SystemClock};
 use tvtfleet_bus::consume::{OutConsumer, Position, StreamGeneration};
@@ -15,6 +16,7 @@ use tvtfleet_bus::{Bus, ConnectOptions, connect};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::{Heartbeat, Hello, Watermark};
 use tvtfleet_proto::model::api::ApiError;
+use tvtfleet_proto::model::discovery::Searched;
 use tvtfleet_proto::model::id::{Epoch, JobId, Sequence, SiteId, WantRevision};
 use tvtfleet_proto::model::report::DeviceReport;
 use tvtfleet_proto::model::want::{JobWant, OutItem, SiteEvent, SiteWork, WantDoc};
@@ -39,6 +41,7 @@ pub(crate) struct Known {
     pub(crate) keeps_quiet: bool,
     pub(crate) reports: Vec<DeviceReport>,
     pub(crate) events: Vec<SiteEvent>,
+    pub(crate) searched: Vec<Searched>,
     /// Every message as it came.
     pub(crate) raw: Vec<Vec<u8>>,
     epoch: Option<Epoch>,
@@ -52,6 +55,7 @@ pub(crate) struct Centre {
     pub(crate) bus: Bus,
     site: SiteId,
     known: Arc<Mutex<Known>>,
+    changed: Arc<Notify>,
     _stop: DropGuard,
 }
 
@@ -66,24 +70,32 @@ impl Centre {
         let bus = connect(&options).await.unwrap();
         ensure(&bus, &Declarations::SMALL).await.unwrap();
         let known = Arc::new(Mutex::new(Known::default()));
+        let changed = Arc::new(Notify::new());
         let stop = CancellationToken::new();
         let server = Server::open(&bus, RPC_ALL, COORDINATOR_QUEUE, 8)
             .await
             .unwrap();
-        let state = Arc::clone(&known);
+        let (state, told) = (Arc::clone(&known), Arc::clone(&changed));
         let answering = server.run(
             move |call| {
                 let reply = answer(&call, &mut state.lock().unwrap());
+                told.notify_waiters();
                 async move { reply }
             },
             stop.child_token(),
         );
         tokio::spawn(answering);
-        tokio::spawn(consume(bus.clone(), Arc::clone(&known), stop.child_token()));
+        tokio::spawn(consume(
+            bus.clone(),
+            Arc::clone(&known),
+            Arc::clone(&changed),
+            stop.child_token(),
+        ));
         Self {
             bus,
             site: site.clone(),
             known,
+            changed,
             _stop: stop.drop_guard(),
         }
     }
@@ -116,10 +128,13 @@ impl Centre {
     ) -> R {
         let waiting = async {
             loop {
+                // Registered before the look, so that no event falls between.
+                let mut changed = std::pin::pin!(self.changed.notified());
+                changed.as_mut().enable();
                 if let Some(found) = self.with(|known| ready(known)) {
                     return found;
                 }
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                changed.await;
             }
         };
         match tokio::time::timeout(PATIENCE, waiting).await {
@@ -209,7 +224,12 @@ fn watermark(known: &Known, epoch: Epoch) -> Watermark {
     }
 }
 
-async fn consume(bus: Bus, known: Arc<Mutex<Known>>, stop: CancellationToken) {
+async fn consume(
+    bus: Bus,
+    known: Arc<Mutex<Known>>,
+    changed: Arc<Notify>,
+    stop: CancellationToken,
+) {
     let mut position = Position {
         generation: StreamGeneration(0),
         after: 0,
@@ -233,6 +253,7 @@ async fn consume(bus: Bus, known: Arc<Mutex<Known>>, stop: CancellationToken) {
                 let batch = message.batch.expect("a batch that can be read");
                 apply(&mut known, batch.sequence, batch.items);
             }
+            changed.notify_waiters();
         }
     }
 }
@@ -245,6 +266,7 @@ fn apply(known: &mut Known, sequence: Sequence, items: Vec<OutItem>) {
         match item {
             OutItem::Report(report) => known.reports.push(*report),
             OutItem::Event(event) => known.events.push(event),
+            OutItem::Searched(searched) => known.searched.push(*searched),
         }
     }
     while known.sparse.remove(&known.committed.next()) {

@@ -6,8 +6,6 @@ mod behaviour;
 #[cfg(test)]
 mod centre;
 #[cfg(test)]
-mod nats;
-#[cfg(test)]
 #[expect(dead_code, reason = "the tests of the driver use more of it")]
 #[path = "../../src/peer.rs"]
 mod peer;

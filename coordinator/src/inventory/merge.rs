@@ -154,7 +154,7 @@ pub(crate) fn merge_facts(known: &DeviceFacts, report: &DeviceFacts) -> DeviceFa
 
 /// The channels that a report establishes, or `None` where it says nothing about them.
 ///
-/// A probe does not ask for them, a failure does not know them, and an empty list with a warning
+/// Other asks do not ask for all of it, a failure does not know them, and an empty list with a warning
 /// that the answer is incomplete is no news either.
 pub(crate) fn reported_channels(report: &DeviceReport) -> Option<&[Channel]> {
     let partial = || {
@@ -163,12 +163,10 @@ pub(crate) fn reported_channels(report: &DeviceReport) -> Option<&[Channel]> {
             .iter()
             .any(|code| code.kind() == ErrorKind::Partial)
     };
-    match report.ask {
-        Ask::Probe => None,
-        Ask::Scan if !report.is_success() => None,
-        Ask::Scan if report.channels.is_empty() && partial() => None,
-        Ask::Scan => Some(&report.channels),
-    }
+    // Only a scan tells all that the inventory keeps of a channel.
+    let scanned = report.ask == Ask::Scan && report.is_success();
+    let no_news = !scanned || (report.channels.is_empty() && partial());
+    (!no_news).then_some(report.channels.as_slice())
 }
 
 fn contradict(one: Option<MacAddr>, other: Option<MacAddr>) -> bool {

@@ -2,5 +2,6 @@
 
 pub(crate) mod brake;
 pub(crate) mod fanout;
+pub(crate) mod pace;
 pub(crate) mod select;
 pub(crate) mod tracker;

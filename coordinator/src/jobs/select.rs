@@ -4,6 +4,7 @@
 //! Pure: it writes the condition and its values, and the database evaluates it. Values are never
 //! part of the text.
 
+use tvtfleet_proto::model::discovery::Standing;
 use tvtfleet_proto::model::id::{SiteId, TenantId};
 
 /// A value that a condition compares with.
@@ -65,6 +66,22 @@ impl Filter {
         if !text.is_empty() {
             let holder = self.value(text);
             self.terms.push(format!("instr(d.search, {holder}) > 0"));
+        }
+    }
+
+    /// Only devices that stand like one of these to what discoveries saw; none is any.
+    pub(crate) fn standings(&mut self, standings: &[Standing]) {
+        let terms: Vec<_> = standings
+            .iter()
+            .map(|standing| match standing {
+                Standing::New => "d.added_by = s.searched_by",
+                Standing::Gone => "d.gone_at IS NOT NULL",
+                Standing::Moved => "d.moved_by = s.searched_by",
+                Standing::Unverified => "d.trusted = 0",
+            })
+            .collect();
+        if !terms.is_empty() {
+            self.terms.push(format!("({})", terms.join(" OR ")));
         }
     }
 

@@ -34,6 +34,7 @@ fn hello(of: u128, oldest: u64, next: u64) -> Hello {
         next: Sequence(next),
         want_revision: WantRevision(0),
         facts: AgentFacts::default(),
+        home: String::new(),
     }
 }
 
@@ -46,6 +47,8 @@ fn heartbeat(of: u128, next: u64) -> Heartbeat {
         spool_bytes: 7,
         agent_time: UtcMillis::new(0),
         progress: Vec::new(),
+        health: None,
+        home: String::new(),
     }
 }
 
@@ -267,8 +270,43 @@ fn progress_is_kept_by_job() {
         failed: 0,
         running: 1,
         total: 9,
+        found: 0,
+        probes_done: 0,
+        probes_total: 0,
     };
     presence.progress(&site(), progress(1), times.at(1));
     presence.progress(&site(), progress(2), times.at(2));
     assert_eq!(presence.progress_of(&site(), job), Some(progress(2)));
+}
+
+#[test]
+fn the_second_of_two_copies_is_refused_until_the_first_is_gone() {
+    let times = Times {
+        start: Instant::now(),
+    };
+    let mut presence = granted(&times, &[1, 2]);
+    let now = |seconds| times.at(seconds);
+    let home = |home: &str| Hello {
+        home: home.into(),
+        ..hello(1, 1, 5)
+    };
+    let beat = |home: &str| Heartbeat {
+        home: home.into(),
+        ..heartbeat(1, 5)
+    };
+    presence.granted(&home("a"), &ledger(&[1, 2]), WantRevision(0), now(0));
+    assert!(!presence.is_copy(&home("a"), now(1).instant), "a restart");
+    assert!(presence.is_copy(&home("b"), now(1).instant));
+    assert_eq!(presence.hello(&home("b"), now(1)), None);
+    let told = presence.heartbeat(&beat("b"), false, now(2));
+    assert_eq!(told.refused, Some(ErrorCode::SiteClaimed));
+    assert_eq!(presence.heartbeat(&beat("a"), false, now(2)).refused, None);
+    assert!(
+        !presence.is_copy(&home("b"), now(200).instant),
+        "the first is gone"
+    );
+    presence.granted(&home("b"), &ledger(&[1, 2]), WantRevision(0), now(200));
+    let back = presence.heartbeat(&beat("a"), false, now(201));
+    assert_eq!(back.refused, Some(ErrorCode::SiteClaimed));
+    assert!(presence.is_copy(&home("a"), now(201).instant));
 }

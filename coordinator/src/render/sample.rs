@@ -108,6 +108,8 @@ fn report() -> DeviceReport {
         failure: None,
         warnings: Vec::new(),
         attempts: Vec::new(),
+        answer: None,
+        found: None,
     }
 }
 

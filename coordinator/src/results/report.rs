@@ -39,6 +39,8 @@ impl ResultRecord<'_> {
             failure: self.failure(),
             warnings: self.past_warnings(),
             attempts: Vec::new(),
+            answer: None,
+            found: None,
         };
         Some(PastResult { entry, report })
     }

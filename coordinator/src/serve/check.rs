@@ -6,6 +6,7 @@ use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::{
     AddSite, ApiError, IMPORT_CHUNK, ImportDevices, ListDevices, ListSites,
 };
+use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::change::ListChanges;
 use tvtfleet_proto::model::inventory::InventoryEntry;
 use tvtfleet_proto::model::job::{JobSpec, MAX_PARALLEL, Selector};
@@ -58,6 +59,9 @@ pub(super) fn job(spec: &JobSpec) -> Result<(), ApiError> {
         ));
     }
     text("the note", &spec.note)?;
+    if spec.work.ask == Ask::Discover && spec.work.discover.is_none() {
+        return Err(usage("a discovery needs to be told how to look"));
+    }
     match &spec.selector {
         Selector::Match {
             tenants,
@@ -75,6 +79,11 @@ pub(super) fn job(spec: &JobSpec) -> Result<(), ApiError> {
 pub(super) fn list_devices(request: &ListDevices) -> Result<(), ApiError> {
     names(request.tenants.len().saturating_add(request.sites.len()))?;
     list_of_labels(&request.labels)?;
+    if request.at.is_some() && !request.standings.is_empty() {
+        return Err(usage(
+            "what discoveries made of devices is known for now only",
+        ));
+    }
     text("the text", &request.text)
 }
 

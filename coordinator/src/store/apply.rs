@@ -10,7 +10,10 @@ use prost::Message;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::ask::Ask;
+use tvtfleet_proto::model::discovery::Searched;
 use tvtfleet_proto::model::id::{Epoch, JobId, Sequence, SiteId, TenantId};
+use tvtfleet_proto::model::job::SiteJobState;
 use tvtfleet_proto::model::report::DeviceReport;
 use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::{OutItem, SiteEvent};
@@ -22,9 +25,13 @@ use crate::ledger::{Ledger, Mark};
 use super::columns::{DeviceRow, JobRow, SiteRow, job_id};
 use super::device_rows::Place;
 use super::error::DbError;
+use super::found::{self, Part};
 use super::producers::{self, Speaker};
-use super::report::{Asked, apply_report};
-use super::{brake, job_rows, quarantine, sites, stream};
+use super::report::{Asked, Kept, apply_report};
+use super::{brake, job_rows, quarantine, sighting, sites, stream};
+
+/// The most devices of one site of a job, those found among them.
+const TARGETS_MAX: u32 = 100_000;
 
 /// A message of the stream, as far as it could be read.
 #[derive(Clone, Debug)]
@@ -122,6 +129,8 @@ struct Work<'c> {
 struct Job {
     row: JobRow,
     track: JobTrack,
+    /// Whether devices that its sites find join it.
+    discovers: bool,
     changed: bool,
 }
 
@@ -215,6 +224,7 @@ impl Work<'_> {
         match item {
             Err(error) => Ok(Err(error)),
             Ok(OutItem::Report(report)) => self.report(speaker, report),
+            Ok(OutItem::Searched(searched)) => self.searched(speaker, *searched),
             Ok(OutItem::Event(event)) => {
                 let (job, announced) = match event {
                     SiteEvent::Accepted { job, .. } => (job, None),
@@ -265,20 +275,35 @@ impl Work<'_> {
             )?
             .query_row(key, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
-        let Some((device, address, reported)) = target else {
-            return Ok(Err(foreign(id, encode(*report))));
-        };
-        if reported {
+        if target.as_ref().is_some_and(|(.., reported)| *reported) {
             self.applied.duplicates = self.applied.duplicates.saturating_add(1);
             return Ok(Ok(()));
         }
-        let success = report.is_success();
-        let channels = u64::try_from(report.channels.len()).unwrap_or(u64::MAX);
-        let refused = site.track.count_login(report.failure.as_ref());
         let place = Place {
             row: speaker.site,
             site: speaker.id.clone(),
         };
+        let part = Part {
+            place: &place,
+            job: job.row,
+            ordinal: site.ordinal,
+        };
+        let (device, address) = match (target, report.found.is_some()) {
+            (Some((device, address, _)), false) => (device, address),
+            (Some((device, address, _)), true) => {
+                found::note(db, &part, device, &report, now)?;
+                (device, address)
+            }
+            (None, true) if job.discovers && site.track.devices.total < TARGETS_MAX => {
+                site.track.devices.total = site.track.devices.total.saturating_add(1);
+                job.track.devices.total = job.track.devices.total.saturating_add(1);
+                found::add_target(db, &part, &report, now)?
+            }
+            (None, _) => return Ok(Err(foreign(id, encode(*report)))),
+        };
+        let success = report.is_success();
+        let channels = u64::try_from(report.channels.len()).unwrap_or(u64::MAX);
+        let refused = site.track.count_login(report.failure.as_ref());
         let asked = Asked {
             place: &place,
             job: job.row,
@@ -286,7 +311,12 @@ impl Work<'_> {
             device,
             address,
         };
-        let kept = apply_report(db, &asked, *report, now)?;
+        let kept = if report.ask == Ask::Discover {
+            // What was found has joined the inventory; nothing else was asked.
+            Kept::whole(device, *report)
+        } else {
+            apply_report(db, &asked, *report, now)?
+        };
         db.prepare_cached("INSERT INTO job_results VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
             .execute(params![
                 job.row,
@@ -304,6 +334,25 @@ impl Work<'_> {
             self.refusals.insert((id, speaker.id.tenant.clone()));
         }
         self.applied.reports = self.applied.reports.saturating_add(1);
+        Ok(Ok(()))
+    }
+
+    fn searched(
+        &mut self,
+        speaker: &Speaker,
+        searched: Searched,
+    ) -> Result<Result<(), Unreadable>, DbError> {
+        let (db, id) = (self.db, searched.job);
+        let Some((job, site)) = self.job_and_site(id, speaker.site)? else {
+            let body = v1::Searched::from(searched).encode_to_vec();
+            return Ok(Err(foreign(id, body)));
+        };
+        let place = Place {
+            row: speaker.site,
+            site: speaker.id.clone(),
+        };
+        sighting::searched(db, job.row, site.ordinal, &place, searched)?;
+        site.changed |= site.track.accept();
         Ok(Ok(()))
     }
 
@@ -328,6 +377,9 @@ impl Work<'_> {
                     .is_some_and(|ledger| ledger.covers(first, last))
             };
             if site.track.settle(applied) {
+                if job.discovers && site.track.state == SiteJobState::Done {
+                    sighting::mark_gone(self.db, job.row, site.ordinal, *row)?;
+                }
                 job_rows::site_ended(self.db, &mut job.track, *row, &site.track, self.now)?;
                 (site.changed, job.changed) = (true, true);
                 self.applied.wants = true;
@@ -403,11 +455,16 @@ impl Work<'_> {
         let db = self.db;
         if let std::collections::btree_map::Entry::Vacant(slot) = self.jobs.entry(job) {
             let found = job_rows::find(db, job)?;
-            slot.insert(found.map(|(row, track)| Job {
-                row,
-                track,
-                changed: false,
-            }));
+            let found = match found {
+                Some((row, track)) => Some(Job {
+                    row,
+                    track,
+                    discovers: job_rows::discovers(db, row)?,
+                    changed: false,
+                }),
+                None => None,
+            };
+            slot.insert(found);
         }
         let Some(Some(job_known)) = self.jobs.get_mut(&job) else {
             return Ok(None);

@@ -211,6 +211,9 @@ pub(super) fn make_room(
     }
     let pair = params![survivor, holder.row];
     for step in [
+        // An operator had entered this address.
+        "UPDATE devices SET trusted = max(trusted, (SELECT trusted FROM devices WHERE id = ?2))
+         WHERE id = ?1",
         "UPDATE devices SET absorbed_into = ?1 WHERE id = ?2 OR absorbed_into = ?2",
         "UPDATE OR IGNORE device_keys SET device = ?1 WHERE device = ?2",
         "INSERT OR IGNORE INTO device_labels SELECT ?1, label FROM device_labels WHERE device = ?2",
@@ -219,6 +222,27 @@ pub(super) fn make_room(
         db.prepare_cached(step)?.execute(pair)?;
     }
     Ok(())
+}
+
+/// Trusts a device as much as another one.
+pub(super) fn trust_like(
+    db: &Connection,
+    device: DeviceRow,
+    other: DeviceRow,
+) -> Result<(), DbError> {
+    db.prepare_cached(
+        "UPDATE devices SET trusted = (SELECT trusted FROM devices WHERE id = ?2) WHERE id = ?1",
+    )?
+    .execute(params![device, other])?;
+    Ok(())
+}
+
+/// Notes that an operator vouches for a device. Returns whether that is new.
+pub(super) fn vouch(db: &Connection, device: DeviceRow) -> Result<bool, DbError> {
+    let changed = db
+        .prepare_cached("UPDATE devices SET trusted = 1 WHERE id = ?1 AND trusted = 0")?
+        .execute([device])?;
+    Ok(changed > 0)
 }
 
 /// Writes what the inventory says of a device. Its address must be free, or its own.

@@ -5,6 +5,7 @@ use rusqlite::{Connection, Row, params};
 
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::{DeviceView, ListDevices, PAGE_BYTES, PAGE_MAX, Page, ShowDevice};
+use tvtfleet_proto::model::discovery::{Sighting, Standing};
 use tvtfleet_proto::model::identity::DeviceId;
 use tvtfleet_proto::model::inventory::DEFAULT_PORT;
 use tvtfleet_proto::model::mac::MacAddr;
@@ -17,11 +18,14 @@ use super::columns::{DeviceRow, code, count, moment, optional_moment, site_id};
 use super::device_rows::{unpack_entry, unpack_facts};
 use super::error::DbError;
 use super::history;
+use super::pack::unpack;
 use super::report::{load_state, read_channels};
 use super::results::bad_cursor;
 
 const COLUMNS: &str = "d.id, d.position, d.name, d.entry, d.facts, d.state, d.channel_count,
     d.note, d.first_known, d.last_report, d.last_success, d.last_failure,
+    d.trusted, d.seen_at, d.seen, d.gone_at, d.added_by IS s.searched_by AND d.added_by IS NOT NULL AS is_new,
+    d.moved_by IS s.searched_by AND d.moved_by IS NOT NULL AS has_moved,
     s.tenant AS tenant, s.name AS site_name, s.display_name";
 /// How many devices of one name are looked at before it counts as ambiguous.
 const AMBIGUOUS: usize = 2;
@@ -39,6 +43,7 @@ pub(crate) fn list(db: &Connection, request: &ListDevices) -> Result<Page<Device
     filter.sites(&request.sites);
     filter.labels(&request.labels);
     filter.text(&request.text);
+    filter.standings(&request.standings);
     if !request.cursor.is_empty() {
         let (tenant, name, position) = read_cursor(&request.cursor)?;
         let values = [tenant.clone(), name.clone(), tenant, name].map(Value::Text);
@@ -233,6 +238,35 @@ fn read_view(db: &Connection, row: &Row<'_>, with_channels: bool) -> Result<Devi
         last_success: optional_moment(row, "last_success")?,
         last_failure: code(&failure),
         note: row.get("note")?,
+        sighting: read_sighting(row)?,
+    })
+}
+
+fn read_sighting(row: &Row<'_>) -> Result<Sighting, DbError> {
+    let standings = [
+        (Standing::New, row.get("is_new")?),
+        (
+            Standing::Gone,
+            row.get::<_, Option<i64>>("gone_at")?.is_some(),
+        ),
+        (Standing::Moved, row.get("has_moved")?),
+        (Standing::Unverified, !row.get::<_, bool>("trusted")?),
+    ];
+    let seen = match row.get::<_, Option<Vec<u8>>>("seen")? {
+        Some(body) => {
+            let wire: v1::DiscoveredDevice = unpack("sighting", &body)?;
+            let seen = wire.try_into();
+            Some(seen.map_err(|error| DbError::damaged("sighting", error))?)
+        }
+        None => None,
+    };
+    Ok(Sighting {
+        standings: standings
+            .into_iter()
+            .filter_map(|(standing, holds)| holds.then_some(standing))
+            .collect(),
+        last_seen: optional_moment(row, "seen_at")?,
+        seen: seen.map(Box::new),
     })
 }
 

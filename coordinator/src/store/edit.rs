@@ -7,6 +7,8 @@ use tvtfleet_proto::model::change::ChangeKind;
 use tvtfleet_proto::model::query::EditDevices;
 use tvtfleet_proto::model::time::UtcMillis;
 
+use crate::inventory::change::Draft;
+
 use super::change_log::ChangeLog;
 use super::columns::{DeviceRow, SiteRow};
 use super::device_rows::{self as rows, Device, search_text};
@@ -43,12 +45,40 @@ pub(crate) fn edit(
                     search_text(&device.entry, &device.facts, note)
                 ])?;
         }
+        if request.verify {
+            verify(db, &device, now)?;
+        }
         if request.forget {
             forget(db, &device, now)?;
         }
         page.rows.push(view(db, row, None, false)?);
     }
     Ok(page)
+}
+
+/// Notes that an operator vouches for a device that had merely answered a discovery.
+fn verify(db: &Connection, device: &Device, now: UtcMillis) -> Result<(), DbError> {
+    if !rows::vouch(db, device.row)? {
+        return Ok(());
+    }
+    let DeviceRow(number) = device.row;
+    let source = [
+        &b"verify"[..],
+        &number.to_be_bytes(),
+        &now.millis().to_be_bytes(),
+    ];
+    let mut log = ChangeLog::new(db, site_of(db, device.row)?, now, None, &source);
+    let address = device.address.as_deref().unwrap_or_default();
+    log.add(
+        device.row,
+        address,
+        &Draft::device(ChangeKind::Verified, "", "", ""),
+    )
+}
+
+fn site_of(db: &Connection, device: DeviceRow) -> Result<SiteRow, DbError> {
+    let mut query = db.prepare_cached("SELECT site FROM devices WHERE id = ?1")?;
+    Ok(query.query_row([device], |row| row.get(0))?)
 }
 
 /// Takes a device out of the inventory. It stays known with its names and its history, and comes
@@ -61,11 +91,7 @@ fn forget(db: &Connection, device: &Device, now: UtcMillis) -> Result<(), DbErro
         )?;
         return Ok(());
     };
-    let site: SiteRow = db.query_row(
-        "SELECT site FROM devices WHERE id = ?1",
-        [device.row],
-        |row| row.get(0),
-    )?;
+    let site = site_of(db, device.row)?;
     db.execute(
         "UPDATE devices SET address = NULL, forgotten_at = ?2 WHERE id = ?1",
         params![device.row, now.millis()],

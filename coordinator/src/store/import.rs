@@ -128,6 +128,7 @@ pub(super) fn upsert(
         }
     };
     rows::claim_names(db, place, &device, None)?;
+    rows::vouch(db, device.row)?;
     Ok((device.row, effect))
 }
 

@@ -39,7 +39,8 @@ pub(super) fn find(db: &Connection, job: JobId) -> Result<Option<(JobRow, JobTra
 pub(super) fn save(db: &Connection, row: JobRow, track: &JobTrack) -> Result<(), DbError> {
     let mut query = db.prepare_cached(
         "UPDATE jobs SET cancelled_at = ?2, ended_at = ?3, state = ?4, sites_ended = ?5,
-                sites_expired = ?6, ok = ?7, failed = ?8, channels = ?9, braked = ?10, version = version + 1
+                sites_expired = ?6, ok = ?7, failed = ?8, channels = ?9, braked = ?10, total = ?11,
+                version = version + 1
          WHERE id = ?1",
     )?;
     query.execute(params![
@@ -53,8 +54,19 @@ pub(super) fn save(db: &Connection, row: JobRow, track: &JobTrack) -> Result<(),
         track.devices.failed,
         signed(track.devices.channels),
         track.braked,
+        track.devices.total,
     ])?;
     Ok(())
+}
+
+/// Whether devices that the sites of a job find join it.
+pub(super) fn discovers(db: &Connection, job: JobRow) -> Result<bool, DbError> {
+    let mut query = db.prepare_cached("SELECT spec FROM jobs WHERE id = ?1")?;
+    let mut rows = query.query([job])?;
+    match rows.next()? {
+        Some(row) => Ok(read_spec(row)?.work.discover.is_some()),
+        None => Ok(false),
+    }
 }
 
 /// Finds a site of a job, and its ordinal in it.
@@ -101,7 +113,7 @@ pub(super) fn save_site(
         "UPDATE job_sites SET state = ?3, accepted = ?4, reason = ?5, ok = ?6, failed = ?7,
                 channels = ?8, done_outcome = ?9, done_reason = ?10, done_epoch = ?11,
                 done_records = ?12, done_first = ?13, done_last = ?14, refused = ?15,
-                left_out = ?16, braked_at = ?17
+                left_out = ?16, braked_at = ?17, total = ?18
          WHERE job = ?1 AND ordinal = ?2",
     )?;
     let done = track.announced.as_ref();
@@ -126,6 +138,7 @@ pub(super) fn save_site(
         track.refused,
         track.left_out,
         track.braked_at.map(UtcMillis::millis),
+        track.devices.total,
     ])?;
     Ok(())
 }

@@ -14,6 +14,8 @@ mod device_rows;
 mod devices;
 mod edit;
 mod error;
+mod found;
+mod health;
 mod history;
 mod import;
 mod job_rows;
@@ -22,11 +24,14 @@ mod keys;
 mod pack;
 mod past;
 mod producers;
+mod prune;
 mod quarantine;
 mod query;
 mod report;
 mod results;
 mod schema;
+mod searches;
+mod sighting;
 mod sites;
 mod stream;
 mod submit;
@@ -38,8 +43,16 @@ mod worker;
 pub(crate) use apply::{Applied, Batch, Incoming, Unreadable, apply};
 pub(crate) use columns::{DeviceRow, SiteRow};
 pub use error::{DbError, StoreError};
+pub(crate) use health::Health;
+pub(crate) use prune::{Cutoffs, prune};
 pub use query::{Table, tables_help};
 pub(crate) use worker::Store;
+
+/// Sets up a connection that writes.
+#[cfg(feature = "simulation")]
+pub(crate) fn prepare(db: &mut rusqlite::Connection) -> Result<(), StoreError> {
+    schema::prepare(db, true)
+}
 
 /// Reading and changing devices.
 pub(crate) mod inventory {
@@ -60,6 +73,7 @@ pub(crate) mod job {
     pub(crate) use super::job_rows::{version, view};
     pub(crate) use super::jobs::{cancel, due, expire, list, newest};
     pub(crate) use super::results::page;
+    pub(crate) use super::searches::page as searches;
     pub(crate) use super::submit::{Submission, submit};
 }
 

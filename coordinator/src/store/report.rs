@@ -41,6 +41,17 @@ pub(super) struct Kept {
     pub(super) body: Vec<u8>,
 }
 
+impl Kept {
+    /// A report that is kept as it is.
+    pub(super) fn whole(device: DeviceRow, report: DeviceReport) -> Self {
+        Self {
+            device,
+            state: None,
+            body: pack_message(&v1::DeviceReport::from(report)),
+        }
+    }
+}
+
 /// Applies a report: finds its device, updates what is known of it and its history.
 ///
 /// A report that is older than what is known changes nothing but is kept with its job.
@@ -57,12 +68,7 @@ pub(super) fn apply_report(
     let source = [&job.as_bytes()[..], site.as_bytes(), &number[..]];
     let mut log = ChangeLog::new(db, asked.place.row, observed, Some(asked.job), &source);
     let Some(device) = find(db, asked, &report, now, &mut log)? else {
-        let body = pack_message(&v1::DeviceReport::from(report));
-        return Ok(Kept {
-            device: asked.device,
-            state: None,
-            body,
-        });
+        return Ok(Kept::whole(asked.device, report));
     };
     let state = update(db, &device, &report, observed, &mut log)?;
     let mut wire = v1::DeviceReport::from(report);
@@ -219,6 +225,7 @@ fn add_row(
         "INSERT OR IGNORE INTO device_labels SELECT ?1, label FROM device_labels WHERE device = ?2",
     )?
     .execute(params![device.row, holder.row])?;
+    rows::trust_like(db, device.row, holder.row)?;
     Ok(device)
 }
 
@@ -401,10 +408,11 @@ impl Outcome<'_> {
         // The index over `failing` is left alone in the common case.
         let sql = if device.failing == self.failing() {
             "UPDATE devices SET last_report = ?2, last_success = coalesce(?3, last_success),
-                    last_failure = ?4 WHERE id = ?1"
+                    last_failure = ?4, gone_at = iif(?3 IS NULL, gone_at, NULL) WHERE id = ?1"
         } else {
             "UPDATE devices SET last_report = ?2, last_success = coalesce(?3, last_success),
-                    last_failure = ?4, failing = ?4 <> '' WHERE id = ?1"
+                    last_failure = ?4, gone_at = iif(?3 IS NULL, gone_at, NULL),
+                    failing = ?4 <> '' WHERE id = ?1"
         };
         db.prepare_cached(sql)?.execute(params![
             device.row,

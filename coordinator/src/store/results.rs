@@ -17,9 +17,9 @@ use crate::jobs::tracker::SiteTrack;
 use super::columns::{JobRow, site_id};
 use super::device_rows::unpack_entry;
 use super::error::DbError;
-use super::job_rows;
 use super::pack::unpack;
 use super::report::load_state;
+use super::{job_rows, sites};
 
 /// Reads a page: site by site, in the order of the job's targets. `online` are the sites whose
 /// agent is connected.
@@ -36,7 +36,16 @@ pub(crate) fn page(
             "see `tvtctl jobs`",
         ));
     };
-    let (after_ordinal, after_number) = read_cursor(&request.cursor)?;
+    let (mut after_ordinal, mut after_number) = read_cursor(&request.cursor)?;
+    let mut only = None;
+    if let Some(site) = &request.site {
+        let ordinal = site_ordinal(db, job, site)?;
+        only = Some(ordinal);
+        if let Some(after) = request.after {
+            (after_ordinal, after_number) =
+                (after_ordinal, after_number).max((ordinal, i64::from(after.0)));
+        }
+    }
     let limit = if request.limit == 0 {
         PAGE_MAX
     } else {
@@ -48,6 +57,7 @@ pub(crate) fn page(
          LEFT JOIN job_results r ON r.job = t.job AND r.ordinal = t.ordinal AND r.number = t.number
          JOIN devices d ON d.id = coalesce(r.device, t.device)
          WHERE t.job = ?1 AND (t.ordinal, t.number) > (?2, ?3)
+           AND (?5 IS NULL OR t.ordinal = ?5)
          ORDER BY t.ordinal, t.number LIMIT ?4",
     )?;
     // One more than asked for tells whether there is a next page.
@@ -55,7 +65,8 @@ pub(crate) fn page(
         job,
         after_ordinal,
         after_number,
-        i64::from(limit).saturating_add(1)
+        i64::from(limit).saturating_add(1),
+        only,
     ])?;
     let mut sites = Sites {
         db,
@@ -105,6 +116,22 @@ pub(crate) fn page(
         last = format!("{ordinal}.{number}");
     }
     Ok(page)
+}
+
+/// The ordinal of a site in a job.
+fn site_ordinal(db: &Connection, job: JobRow, site: &SiteId) -> Result<i64, DbError> {
+    let found = match sites::find(db, site)? {
+        Some(row) => job_rows::find_site(db, job, row)?,
+        None => None,
+    };
+    match found {
+        Some((ordinal, _)) => Ok(ordinal),
+        None => Err(DbError::refused(
+            ErrorCode::SiteUnknown,
+            format!("the job is not for site {site}"),
+            "",
+        )),
+    }
 }
 
 /// A site of the job, as far as rows need it.

@@ -28,6 +28,14 @@ const STEPS: &[Step] = &[
         sql: include_str!("schema-5.sql"),
         fill: None,
     },
+    Step {
+        sql: include_str!("schema-6.sql"),
+        fill: None,
+    },
+    Step {
+        sql: include_str!("schema-7.sql"),
+        fill: None,
+    },
 ];
 
 /// Fills what a step made room for.

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::id::JobId;
 use tvtfleet_proto::model::job::{JobSpec, Selector};
 use tvtfleet_proto::model::time::UtcMillis;
@@ -47,8 +48,17 @@ pub(crate) fn submit(db: &Connection, submission: &Submission) -> Result<JobId, 
         return job_id(&before);
     }
     let job = insert_job(db, submission)?;
-    let (total, sites) = insert_targets(db, job, &submission.spec.selector)?;
-    if total == 0 {
+    let spec = &submission.spec;
+    let (total, sites) = insert_targets(db, job, spec)?;
+    if spec.work.discover.is_some() && sites == 0 {
+        let message = "no site matches";
+        return Err(DbError::refused(
+            ErrorCode::JobNoTargets,
+            message,
+            "see `tvtctl sites`",
+        ));
+    }
+    if spec.work.discover.is_none() && total == 0 {
         let hint = "see `tvtctl inventory` and `tvtctl sites`";
         let message = "no device of the inventory matches";
         return Err(DbError::refused(ErrorCode::JobNoTargets, message, hint));
@@ -82,16 +92,12 @@ fn insert_job(db: &Connection, submission: &Submission) -> Result<JobRow, DbErro
 
 /// Stores the targets site by site, numbered in the order of the inventory. Returns how many
 /// targets and sites there are.
-fn insert_targets(
-    db: &Connection,
-    job: JobRow,
-    selector: &Selector,
-) -> Result<(u32, i64), DbError> {
-    let (sql, filter) = targets_of(db, selector)?;
+fn insert_targets(db: &Connection, job: JobRow, spec: &JobSpec) -> Result<(u32, i64), DbError> {
+    let (sql, filter) = targets_of(db, spec)?;
     let mut select = db.prepare_cached(&sql)?;
     let mut rows = select.query(rusqlite::params_from_iter(filter.values()))?;
     let mut target =
-        db.prepare_cached("INSERT INTO job_targets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+        db.prepare_cached("INSERT INTO job_targets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)")?;
     let mut current: Option<SiteRow> = None;
     let (mut total, mut ordinal, mut number) = (0_u32, -1_i64, 0_u32);
     while let Some(row) = rows.next()? {
@@ -104,7 +110,10 @@ fn insert_targets(
             ordinal = ordinal.saturating_add(1);
             number = 0;
         }
-        let device: i64 = row.get("id")?;
+        // A site that is to look for devices need not have any.
+        let Some(device) = row.get::<_, Option<i64>>("id")? else {
+            continue;
+        };
         let address: String = row.get("address")?;
         let entry: Vec<u8> = row.get("entry")?;
         let mac: Option<Vec<u8>> = row.get("known_mac")?;
@@ -142,8 +151,12 @@ fn insert_site(
 ///
 /// Devices that stand nowhere are not asked. Sites come by name; devices in the order of the
 /// inventory, of the imported file, or of the earlier job.
-fn targets_of(db: &Connection, selector: &Selector) -> Result<(String, Filter), DbError> {
+fn targets_of(db: &Connection, spec: &JobSpec) -> Result<(String, Filter), DbError> {
     let mut filter = Filter::default();
+    let selector = &spec.selector;
+    if spec.work.discover.is_some() {
+        return sites_of(selector, spec.work.ask);
+    }
     let (join, order) = match selector {
         Selector::All => ("", "d.position"),
         Selector::Match {
@@ -181,9 +194,48 @@ fn targets_of(db: &Connection, selector: &Selector) -> Result<(String, Filter), 
         }
     };
     let sql = format!(
-        "SELECT d.id, d.site, d.address, d.entry, coalesce(d.mac, d.listed_mac) AS known_mac
+        "SELECT d.id, d.site AS site, d.address, d.entry, coalesce(d.mac, d.listed_mac) AS known_mac
          FROM sites s JOIN devices d ON d.site = s.id {join}
          WHERE d.address IS NOT NULL AND {} ORDER BY s.tenant, s.name, {order}",
+        filter.condition()
+    );
+    Ok((sql, filter))
+}
+
+/// The query for the sites that are to look for devices, with their devices where these are to be
+/// asked too.
+fn sites_of(selector: &Selector, ask: Ask) -> Result<(String, Filter), DbError> {
+    let mut filter = Filter::default();
+    match selector {
+        Selector::All => {}
+        Selector::Match {
+            tenants,
+            sites,
+            labels,
+        } => {
+            filter.tenants(tenants);
+            filter.sites(sites);
+            filter.labels(labels);
+        }
+        Selector::Import(_) | Selector::FailedOf(_) => {
+            let message = "a discovery is for sites, and not for single devices";
+            return Err(DbError::refused(
+                ErrorCode::UsageInvalid,
+                message,
+                "name sites, tenants or labels",
+            ));
+        }
+    }
+    let wanted = if ask == Ask::Discover {
+        "0"
+    } else {
+        "d.address IS NOT NULL"
+    };
+    let sql = format!(
+        "SELECT d.id, s.id AS site, d.address, d.entry,
+                coalesce(d.mac, d.listed_mac) AS known_mac
+         FROM sites s LEFT JOIN devices d ON d.site = s.id AND {wanted}
+         WHERE {} ORDER BY s.tenant, s.name, d.position",
         filter.condition()
     );
     Ok((sql, filter))

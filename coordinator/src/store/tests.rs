@@ -2,9 +2,11 @@
 
 mod changes;
 mod devices;
+mod discovery;
 mod fixture;
 mod history;
 mod jobs;
 pub(super) mod query_fixture;
+mod retention;
 mod speed;
 mod spools;

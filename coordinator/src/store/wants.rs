@@ -1,10 +1,14 @@
 //! The want documents: which sites need a new one, and what goes into it.
 
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use tvtfleet_proto::model::id::{JobId, SiteId, TargetNo, WantRevision};
 use tvtfleet_proto::model::inventory::DEFAULT_PORT;
 use tvtfleet_proto::model::job::WorkOptions;
+use tvtfleet_proto::model::mac::MacAddr;
 use tvtfleet_proto::model::want::{SiteWork, Target};
 
 use crate::jobs::fanout::SiteJob;
@@ -12,7 +16,11 @@ use crate::jobs::fanout::SiteJob;
 use super::columns::{JobRow, SiteRow, count, job_id, moment, signed, site_id, unsigned};
 use super::device_rows::{read_mac, unpack_entry};
 use super::error::DbError;
+use super::sighting::host_of;
 use super::{job_rows, sites};
+
+/// Addresses of known devices that a discovery is told.
+const KNOWN_MAX: u32 = 4_096;
 
 /// A site whose newest want document is not in the bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +155,10 @@ fn open_jobs(db: &Connection, site: SiteRow) -> Result<Vec<SiteJob>, DbError> {
         let cancelled: Option<i64> = row.get("cancelled_at")?;
         let braked: Option<i64> = row.get("braked_at")?;
         let spec = job_rows::read_spec(row)?;
-        let options: WorkOptions = spec.work;
+        let mut options: WorkOptions = spec.work;
+        if let Some(discover) = &mut options.discover {
+            discover.known = known_addresses(db, site)?;
+        }
         jobs.push(SiteJob {
             job: job_id(&uuid)?,
             cancelled: cancelled.is_some() || braked.is_some(),
@@ -160,21 +171,49 @@ fn open_jobs(db: &Connection, site: SiteRow) -> Result<Vec<SiteJob>, DbError> {
     Ok(jobs)
 }
 
+/// Where the devices of a site stand, and the cameras of which its recorders told, for a discovery to
+/// look there once more.
+fn known_addresses(db: &Connection, site: SiteRow) -> Result<Vec<Ipv4Addr>, DbError> {
+    let mut query = db.prepare_cached(
+        "SELECT address FROM (
+           SELECT address, position, -1 AS ordinal FROM devices
+           WHERE site = ?1 AND address IS NOT NULL
+           UNION ALL
+           SELECT c.address, d.position, c.ordinal FROM devices d JOIN channels c ON c.device = d.id
+           WHERE d.site = ?1 AND d.address IS NOT NULL AND c.address <> '')
+         ORDER BY ordinal >= 0, position, ordinal LIMIT ?2",
+    )?;
+    let mut rows = query.query(params![site, KNOWN_MAX])?;
+    let (mut known, mut seen) = (Vec::new(), BTreeSet::new());
+    while let Some(row) = rows.next()? {
+        let address = row.get_ref(0)?.as_str().unwrap_or_default();
+        // A device's with its port, a camera's without.
+        let host = host_of(address).or_else(|| address.parse().ok());
+        if let Some(host) = host.filter(|host| seen.insert(*host)) {
+            known.push(host);
+        }
+    }
+    Ok(known)
+}
+
 fn targets(db: &Connection, job: JobRow, ordinal: i64) -> Result<Vec<Target>, DbError> {
     let mut query = db.prepare_cached(
-        "SELECT number, entry, mac FROM job_targets WHERE job = ?1 AND ordinal = ?2 ORDER BY number",
+        "SELECT t.number, t.entry, t.mac, coalesce(d.trusted, 1) AS trusted
+         FROM job_targets t LEFT JOIN devices d ON d.id = t.device
+         WHERE t.job = ?1 AND t.ordinal = ?2 AND t.found = 0 ORDER BY t.number",
     )?;
     let mut rows = query.query(params![job, ordinal])?;
     let mut targets = Vec::new();
     while let Some(row) = rows.next()? {
         let body: Vec<u8> = row.get("entry")?;
         let entry = unpack_entry(&body)?;
+        let known_mac = read_mac(row, "mac")?;
         targets.push(Target {
             number: TargetNo(count(row.get("number")?)),
             endpoint: entry.endpoint(DEFAULT_PORT),
-            known_mac: read_mac(row, "mac")?,
-            // The inventory holds only what an operator put there.
-            trusted: true,
+            known_mac,
+            // Whoever merely answered a discovery gets no credential, unless its maker is known.
+            trusted: row.get::<_, bool>("trusted")? || known_mac.is_some_and(MacAddr::is_tvt),
             credential: entry.credential,
         });
     }

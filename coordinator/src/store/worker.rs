@@ -16,6 +16,7 @@ use tvtfleet_proto::model::query::{QueryPage, RunQuery};
 use tvtfleet_proto::model::time::UtcMillis;
 
 use super::error::{DbError, StoreError};
+use super::health::{self, Health};
 use super::{query, schema};
 
 /// Transactions that may wait for the writer; more submitters wait in turn.
@@ -159,6 +160,52 @@ impl Store {
             result.map_err(|source| StoreError::Failed { step, source })
         });
         result.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Bytes of the log beside the database.
+    pub(crate) fn wal_bytes(&self) -> u64 {
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        std::fs::metadata(log).map_or(0, |file| file.len())
+    }
+
+    /// Folds the log into the database and begins it anew, unless a reader still needs it.
+    ///
+    /// # Errors
+    ///
+    /// `storage.io` where the writer has ended.
+    pub(crate) async fn fold_log(&self) -> Result<(), StoreError> {
+        let (reply, result) = oneshot::channel();
+        let work: Work = Box::new(move |connection| {
+            // Nobody waits for a reader here; the next look tries again.
+            let folded = connection.execute_batch(
+                "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 5000;",
+            );
+            if let Err(error) = folded {
+                tracing::debug!(%error, "the log of the database was not folded in");
+            }
+            let _ = reply.send(());
+        });
+        self.writer
+            .send(work)
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        result.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Looks at how the database is doing, for about `limit`.
+    ///
+    /// # Errors
+    ///
+    /// That of the database.
+    pub(crate) async fn health(&self, limit: Duration) -> Result<Health, StoreError> {
+        let path = Arc::clone(&self.path);
+        let result = tokio::task::spawn_blocking(move || health::look(&path, limit));
+        let result = result.await.map_err(|_| StoreError::Closed)?;
+        result.map_err(|source| StoreError::Failed {
+            step: "look at the database",
+            source,
+        })
     }
 
     /// Answers a question in SQL.

@@ -36,6 +36,7 @@ const fn needed(op: ApiOp) -> Role {
         ApiOp::JobList
         | ApiOp::JobShow
         | ApiOp::JobResults
+        | ApiOp::JobSearches
         | ApiOp::InventoryList
         | ApiOp::InventoryShow
         | ApiOp::ChangeList
@@ -43,6 +44,7 @@ const fn needed(op: ApiOp) -> Role {
         | ApiOp::SiteList
         | ApiOp::AgentList
         | ApiOp::CoordinatorInfo
+        | ApiOp::CoordinatorCheck
         // What counts there is the authority's signature.
         | ApiOp::RosterUpdate => Role::Viewer,
         ApiOp::JobSubmit
@@ -98,7 +100,11 @@ impl Caller {
             name: grant.name,
             scope,
         };
-        if caller.scope != Scope::All && matches!(op, ApiOp::QueryRun | ApiOp::InventoryEdit) {
+        let whole = matches!(
+            op,
+            ApiOp::QueryRun | ApiOp::InventoryEdit | ApiOp::CoordinatorCheck
+        );
+        if caller.scope != Scope::All && whole {
             return Err(forbidden("this is only for operators of all tenants"));
         }
         Ok(caller)

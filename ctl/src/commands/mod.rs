@@ -2,16 +2,20 @@
 
 pub(crate) mod admin;
 pub(crate) mod agents;
+pub(crate) mod asking;
 pub(crate) mod backends;
 pub(crate) mod changes;
 pub(crate) mod completions;
 pub(crate) mod decode;
 pub(crate) mod device;
 pub(crate) mod diff;
+pub(crate) mod discover;
+pub(crate) mod doctor;
 pub(crate) mod inventory;
 pub(crate) mod jobs;
 pub(crate) mod local;
 pub(crate) mod man;
+pub(crate) mod run;
 pub(crate) mod scan;
 pub(crate) mod sites;
 pub(crate) mod sql;

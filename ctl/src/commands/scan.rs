@@ -5,17 +5,20 @@ use std::time::Duration;
 
 use tvt_coordinator::inventory::file::ReadOptions;
 use tvtfleet_proto::error::{ErrorCode, ExitStatus};
-use tvtfleet_proto::model::api::{JobStatus, SubmitJob};
-use tvtfleet_proto::model::ask::Ask;
+use tvtfleet_proto::model::api::{JobStatus, ResultRow, SubmitJob};
+use tvtfleet_proto::model::ask::{Ask, AskScope};
 use tvtfleet_proto::model::backend::BackendChoice;
+use tvtfleet_proto::model::discovery::DiscoverOptions;
 use tvtfleet_proto::model::id::{CredentialLabel, SiteId, TenantId};
 use tvtfleet_proto::model::job::{
     DEFAULT_DEVICE_DEADLINE, DEFAULT_JOB_DEADLINE, DEFAULT_PARALLEL, JobSpec, Selector, WorkOptions,
 };
 
+use crate::commands::discover;
 use crate::commands::jobs::JobReference;
 use crate::config::{self, ServerArgs};
-use crate::error::CliError;
+use crate::discovery::{ScanSearchArgs, tell_searched};
+use crate::error::{CliError, Stop};
 use crate::exit::{self, Outcome};
 use crate::id;
 use crate::import::{self, Place};
@@ -39,11 +42,14 @@ Examples:
   tvtctl scan --all -o fleet.xlsx --format summary
   tvtctl scan --tenant acme --label north --xlsx workbooks
   tvtctl scan --inventory devices.json --tenant acme --create-sites
+  tvtctl scan --site acme/depot-1 --discover --subnet 10.20.0.0/24
   tvtctl scan --failed-of last"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
     which: SelectorArgs,
+    #[command(flatten)]
+    search: ScanSearchArgs,
     #[command(flatten)]
     how: WorkArgs,
     #[command(flatten)]
@@ -58,7 +64,7 @@ pub(crate) struct Args {
     group(clap::ArgGroup::new("which").required(true).multiple(true)
         .args(["all", "tenant", "site", "label", "inventory", "failed_of"]))
 )]
-struct SelectorArgs {
+pub(crate) struct SelectorArgs {
     /// Every device of every site
     #[arg(long, conflicts_with_all = ["tenant", "site", "label", "inventory", "failed_of"])]
     all: bool,
@@ -88,8 +94,8 @@ struct SelectorArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "How")]
-struct WorkArgs {
-    /// How to talk to the devices: auto, protocol, netsdk, sdk, sdk-local or both
+pub(crate) struct WorkArgs {
+    /// How to talk to the devices: auto, protocol, webapi, cgi, netsdk, sdk, sdk-local or both
     #[arg(short, long, value_name = "BACKEND", default_value = "auto")]
     backend: BackendChoice,
     /// Credential of the sites' vaults to use [default: each site's own default]
@@ -113,7 +119,7 @@ struct WorkArgs {
     )]
     note: String,
     /// Print the id of the job and do not wait for it
-    #[arg(long, conflicts_with_all = ["output", "xlsx", "failed", "format"])]
+    #[arg(long, conflicts_with = "format")]
     detach: bool,
     /// Show no progress
     #[arg(short, long)]
@@ -125,14 +131,27 @@ impl Args {
     pub(crate) async fn run(self, io: &mut Io) -> Outcome {
         let (detach, quiet) = (self.how.detach, self.how.quiet);
         let plan = self.report.prepare(io)?;
+        let discover = self.search.options()?;
+        if discover.is_some() {
+            self.which.check_for_sites()?;
+        }
+        let ask = if self.search.is_only() {
+            Ask::Discover
+        } else {
+            Ask::Scan
+        };
         let import = self.which.read_inventory(io)?;
         let server = Server::connect(&self.server, io).await?;
         let (selector, complete) = self.which.selector(&server, import, io).await?;
-        let submitted = submit(&server, selector, self.how, io).await?;
+        let options = (ask, AskScope::default(), discover);
+        let submitted = submit(&server, selector, options, self.how, io).await?;
         let scanned = if detach {
             io.write_out(format!("{}\n", submitted.job.id).as_bytes())?;
             watch::tell_offline(&submitted.job, io);
             ExitStatus::Success
+        } else if ask == Ask::Discover {
+            let format = plan.list_format();
+            discover::wait_and_show(&server, submitted, format, quiet, io).await?
         } else {
             wait_and_report(&server, submitted, &plan, quiet, io).await?
         };
@@ -146,12 +165,40 @@ impl Args {
 }
 
 /// An inventory that is to be imported, and where its devices belong.
-struct Import {
+pub(crate) struct Import {
     inventory: inventory::Inventory,
     place: Place,
 }
 
+impl WorkArgs {
+    /// Whether nobody waits for the job.
+    pub(crate) const fn detach(&self) -> bool {
+        self.detach
+    }
+
+    /// Whether no progress is shown.
+    pub(crate) const fn quiet(&self) -> bool {
+        self.quiet
+    }
+}
+
 impl SelectorArgs {
+    /// Whether devices are named by a file.
+    pub(crate) fn names_inventory(&self) -> bool {
+        !self.inventory.is_empty()
+    }
+
+    /// A discovery is for sites: it cannot be for some of their devices.
+    fn check_for_sites(&self) -> Result<(), CliError> {
+        if self.inventory.is_empty() && self.failed_of.is_none() {
+            return Ok(());
+        }
+        Err(
+            CliError::usage("a discovery is for sites, and not for single devices")
+                .hint("name sites, tenants or labels, or --all"),
+        )
+    }
+
     fn read_inventory(&self, io: &Io) -> Result<Option<Import>, CliError> {
         if self.inventory.is_empty() {
             return Ok(None);
@@ -174,7 +221,7 @@ impl SelectorArgs {
     }
 
     /// What the job is for, and whether everything that the user named is among it.
-    async fn selector(
+    pub(crate) async fn selector(
         self,
         server: &Server,
         import: Option<Import>,
@@ -211,9 +258,11 @@ impl SelectorArgs {
     }
 }
 
-async fn submit(
+/// Submits a job.
+pub(crate) async fn submit(
     server: &Server,
     selector: Selector,
+    (ask, scope, discover): (Ask, AskScope, Option<DiscoverOptions>),
     how: WorkArgs,
     io: &Io,
 ) -> Result<JobStatus, CliError> {
@@ -222,11 +271,13 @@ async fn submit(
     let spec = JobSpec {
         selector,
         work: WorkOptions {
-            ask: Ask::Scan,
+            ask,
             backend: how.backend,
             credential: how.credential,
             parallel: how.parallel,
             device_deadline: how.device_timeout.unwrap_or(usual),
+            scope,
+            discover: discover.map(Box::new),
         },
         deadline,
         note: how.note,
@@ -249,6 +300,28 @@ async fn wait_and_report(
     quiet: bool,
     io: &mut Io,
 ) -> Outcome {
+    let (status, rows) = finished(server, submitted, quiet, io).await?;
+    if status.job.spec.work.discover.is_some() {
+        tell_searched(&server.searches(status.job.id).await?, quiet, io);
+    }
+    let changes = if plan.takes_changes(&rows) {
+        Some(server.changes_of(&status.job).await?)
+    } else {
+        None
+    };
+    let written = plan.write(&rows, changes.as_deref(), io)?;
+    watch::tell_offline(&status.job, io);
+    watch::tell_troubled(&status.job, io);
+    Ok(written)
+}
+
+/// Waits for the sites that are connected and reads what they found.
+pub(crate) async fn finished(
+    server: &Server,
+    submitted: JobStatus,
+    quiet: bool,
+    io: &mut Io,
+) -> Result<(JobStatus, Vec<ResultRow>), Stop> {
     if !quiet {
         let job = &submitted.job;
         io.note(&format!(
@@ -266,15 +339,7 @@ async fn wait_and_report(
         Ended::OutOfTime => return Err(watch::out_of_time(status.job.id).into()),
     }
     let rows = server.results(status.job.id).await?;
-    let changes = if plan.takes_changes(&rows) {
-        Some(server.changes_of(&status.job).await?)
-    } else {
-        None
-    };
-    let written = plan.write(&rows, changes.as_deref(), io)?;
-    watch::tell_offline(&status.job, io);
-    watch::tell_troubled(&status.job, io);
-    Ok(written)
+    Ok((status, rows))
 }
 
 fn counted(count: u32, noun: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod demo;
 mod footprint;
+mod soak;
 mod spec;
 mod workspace;
 
@@ -24,6 +25,7 @@ enum Command {
     Demo(demo::Arguments),
     Test(spec::Arguments),
     Footprint(footprint::Arguments),
+    Soak(soak::Arguments),
     NatsServer(NatsServer),
 }
 
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => spec::run(&arguments),
         Command::Footprint(arguments) => footprint::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
         Command::NatsServer(arguments) => arguments.run(),
     };
     match done {

@@ -283,6 +283,13 @@ impl Bus {
         self.user.as_deref()
     }
 
+    /// Whether the server that it is connected to is [`RECOMMENDED`] or newer.
+    #[must_use]
+    pub fn is_recommended(&self) -> bool {
+        let (major, minor, patch) = RECOMMENDED;
+        self.client.is_server_compatible(major, minor, patch)
+    }
+
     /// The version of the server of the last connection.
     #[must_use]
     pub fn server_version(&self) -> String {

@@ -165,6 +165,71 @@ pub async fn ensure(
     Ok(done)
 }
 
+/// How a stream is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamState {
+    /// Its name.
+    pub name: &'static str,
+    /// What the server says of it; `None` where it is missing.
+    pub found: Option<Found>,
+}
+
+/// What the server says of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Settings that are not as declared.
+    pub drift: Vec<&'static str>,
+    /// Messages in it.
+    pub messages: u64,
+    /// The position of the last one.
+    pub last: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The most bytes that it takes; 0 is no limit.
+    pub max_bytes: u64,
+    /// Servers that should hold it and do not keep up.
+    pub behind: Vec<String>,
+    /// Whether nobody leads it.
+    pub leaderless: bool,
+}
+
+/// Looks at the streams and changes nothing.
+///
+/// # Errors
+///
+/// `bus.unsupported` without JetStream, `bus.stream`, `bus.timeout`.
+pub async fn inspect(bus: &Bus, declarations: &Declarations) -> Result<Vec<StreamState>, BusError> {
+    check_jetstream(bus).await?;
+    let mut states = Vec::new();
+    for (name, wanted) in [
+        (WANT_STREAM, declarations.want()),
+        (OUT_STREAM, declarations.out()),
+    ] {
+        let found = info(bus, name).await?.map(|info| {
+            let mut config = info.config.clone();
+            let mut drift = fixed_drift(&config, &wanted);
+            drift.extend(repair(&mut config, &wanted));
+            let cluster = info.cluster.as_ref();
+            let behind = cluster
+                .into_iter()
+                .flat_map(|cluster| &cluster.replicas)
+                .filter(|peer| peer.offline || !peer.current)
+                .map(|peer| peer.name.clone());
+            Found {
+                drift,
+                messages: info.state.messages,
+                last: info.state.last_sequence,
+                bytes: info.state.bytes,
+                max_bytes: u64::try_from(info.config.max_bytes).unwrap_or(0),
+                behind: behind.collect(),
+                leaderless: cluster.is_some_and(|cluster| cluster.leader.is_none()),
+            }
+        });
+        states.push(StreamState { name, found });
+    }
+    Ok(states)
+}
+
 async fn check_jetstream(bus: &Bus) -> Result<(), BusError> {
     let what = "the JetStream account request";
     match bus.jetstream.query_account().await {

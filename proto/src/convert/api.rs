@@ -5,16 +5,16 @@ use std::time::Duration;
 use crate::model::agent::AgentView;
 use crate::model::api::{
     AddSite, ApiError, CancelJob, CoordinatorInfo, DeviceView, ImportDevices, Imported, JobStatus,
-    ListDevices, ListJobs, ListSites, Page, ReadResults, ResultRow, RowOutcome, ShowDevice,
-    ShowJob, SiteView, SubmitJob, Submitted,
+    ListDevices, ListJobs, ListSites, Page, ShowDevice, ShowJob, SiteView, SubmitJob, Submitted,
 };
+use crate::model::discovery::Sighting;
 use crate::model::id::{Epoch, ImportId, JobId, Sequence, WantRevision};
 use crate::model::time::UtcMillis;
 use crate::wire::v1;
 
 use super::field::{
     BadField, all, all_parsed, code, into_all, millis, optional, optional_code, optional_uuid,
-    parsed, port, required, text_of, texts, uuid,
+    parsed, required, text_of, texts, uuid,
 };
 
 impl From<v1::ApiError> for ApiError {
@@ -171,91 +171,6 @@ impl From<CancelJob> for v1::CancelJob {
     }
 }
 
-impl TryFrom<v1::ReadResults> for ReadResults {
-    type Error = BadField;
-
-    fn try_from(wire: v1::ReadResults) -> Result<Self, BadField> {
-        Ok(Self {
-            job: JobId::new(uuid("job", &wire.job)?),
-            cursor: wire.cursor,
-            limit: wire.limit,
-        })
-    }
-}
-
-impl From<ReadResults> for v1::ReadResults {
-    fn from(model: ReadResults) -> Self {
-        Self {
-            job: model.job.uuid().as_bytes().to_vec(),
-            cursor: model.cursor,
-            limit: model.limit,
-        }
-    }
-}
-
-impl TryFrom<v1::ResultRow> for ResultRow {
-    type Error = BadField;
-
-    fn try_from(wire: v1::ResultRow) -> Result<Self, BadField> {
-        let outcome = match wire.report {
-            Some(report) => RowOutcome::Reported(Box::new(report.try_into()?)),
-            None => RowOutcome::Missing {
-                job: JobId::new(uuid("missing_job", &wire.missing_job)?),
-                code: code(&wire.missing_code),
-            },
-        };
-        Ok(Self {
-            site: optional("site", &wire.site)?,
-            site_label: wire.site_label,
-            entry: required("entry", wire.entry)?.try_into()?,
-            port: port("port", wire.port)?,
-            device_id: wire.device_id,
-            outcome,
-        })
-    }
-}
-
-impl From<ResultRow> for v1::ResultRow {
-    fn from(model: ResultRow) -> Self {
-        let (report, missing_job, missing_code) = match model.outcome {
-            RowOutcome::Reported(report) => (Some((*report).into()), Vec::new(), String::new()),
-            RowOutcome::Missing { job, code } => {
-                (None, job.uuid().as_bytes().to_vec(), code.to_string())
-            }
-        };
-        Self {
-            site: text_of(model.site.as_ref()),
-            site_label: model.site_label,
-            entry: Some(model.entry.into()),
-            port: u32::from(model.port),
-            device_id: model.device_id,
-            report,
-            missing_job,
-            missing_code,
-        }
-    }
-}
-
-impl TryFrom<v1::ResultPage> for Page<ResultRow> {
-    type Error = BadField;
-
-    fn try_from(wire: v1::ResultPage) -> Result<Self, BadField> {
-        Ok(Self {
-            rows: all(wire.rows)?,
-            next: wire.next,
-        })
-    }
-}
-
-impl From<Page<ResultRow>> for v1::ResultPage {
-    fn from(model: Page<ResultRow>) -> Self {
-        Self {
-            rows: into_all(model.rows),
-            next: model.next,
-        }
-    }
-}
-
 impl TryFrom<v1::ListDevices> for ListDevices {
     type Error = BadField;
 
@@ -269,6 +184,7 @@ impl TryFrom<v1::ListDevices> for ListDevices {
             cursor: wire.cursor,
             limit: wire.limit,
             at: wire.at_ms.map(UtcMillis::new),
+            standings: all_parsed("standings", &wire.standings)?,
         })
     }
 }
@@ -284,6 +200,7 @@ impl From<ListDevices> for v1::ListDevices {
             cursor: model.cursor,
             limit: model.limit,
             at_ms: model.at.map(UtcMillis::millis),
+            standings: texts(&model.standings),
         }
     }
 }
@@ -324,6 +241,11 @@ impl TryFrom<v1::DeviceView> for DeviceView {
             last_success: wire.last_success_ms.map(UtcMillis::new),
             last_failure: optional_code(&wire.last_failure),
             note: wire.note,
+            sighting: wire
+                .sighting
+                .map(TryInto::try_into)
+                .transpose()?
+                .unwrap_or_default(),
         })
     }
 }
@@ -344,6 +266,7 @@ impl From<DeviceView> for v1::DeviceView {
             last_success_ms: model.last_success.map(UtcMillis::millis),
             last_failure: text_of(model.last_failure.as_ref()),
             note: model.note,
+            sighting: (model.sighting != Sighting::default()).then(|| model.sighting.into()),
         }
     }
 }
@@ -539,6 +462,7 @@ impl TryFrom<v1::AgentView> for AgentView {
             clock_skew_ms: wire.clock_skew_ms,
             want_taken: WantRevision(wire.want_taken),
             want_newest: WantRevision(wire.want_newest),
+            health: wire.health.map(Into::into),
         })
     }
 }
@@ -560,6 +484,7 @@ impl From<AgentView> for v1::AgentView {
             clock_skew_ms: model.clock_skew_ms,
             want_taken: model.want_taken.0,
             want_newest: model.want_newest.0,
+            health: model.health.map(Into::into),
         }
     }
 }

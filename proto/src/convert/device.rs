@@ -11,6 +11,7 @@ use crate::model::report::{Attempt, DeviceFacts, DeviceFamily, DeviceReport, Fai
 use crate::model::time::UtcMillis;
 use crate::wire::v1;
 
+use super::answer::read_answer;
 use super::field::{
     BadField, all, code, credential, into_all, mac_bytes, millis, optional_code, optional_mac,
     parsed, port, required, text_of, texts, uuid,
@@ -228,6 +229,8 @@ impl TryFrom<v1::DeviceReport> for DeviceReport {
             failure: wire.failure.map(Failure::from),
             warnings: wire.warnings.iter().map(|text| code(text)).collect(),
             attempts: all(wire.attempts)?,
+            answer: wire.answer.and_then(read_answer),
+            found: wire.found.map(TryInto::try_into).transpose()?.map(Box::new),
         })
     }
 }
@@ -245,6 +248,8 @@ impl From<DeviceReport> for v1::DeviceReport {
             failure: model.failure.map(v1::Failure::from),
             warnings: texts(&model.warnings),
             attempts: into_all(model.attempts),
+            answer: model.answer.map(v1::Answer::from),
+            found: model.found.map(|found| (*found).into()),
         }
     }
 }

@@ -9,15 +9,17 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::model::discovery::{
-    Claims, DeviceType, DiscoverOptions, DiscoverReport, DiscoveredDevice, Politeness, RateChange,
-    SweepCursor, TypeSource,
+    Claims, DeviceType, DiscoverOptions, DiscoverReport, DiscoveredDevice, NETWORKS_MAX,
+    Politeness, RateChange, Searched, Sighting, SweepCursor, TypeSource,
 };
+use crate::model::id::JobId;
 use crate::model::report::DeviceFamily;
+use crate::model::time::UtcMillis;
 use crate::wire::v1;
 
 use super::field::{
     BadField, all, all_parsed, into_all, mac_bytes, millis, optional_mac, parsed, port, required,
-    text_of, texts,
+    text_of, texts, uuid,
 };
 
 /// Addresses, devices and other items of one message; a sender of more is broken.
@@ -54,8 +56,8 @@ impl TryFrom<v1::DiscoverOptions> for DiscoverOptions {
             .filter(|parallel| *parallel > 0)
             .ok_or_else(|| BadField::new("parallel", "not 1 to 65535"))?;
         Ok(Self {
-            subnets: all_parsed("subnets", &wire.subnets)?,
-            excludes: all_parsed("excludes", &wire.excludes)?,
+            subnets: all_parsed("subnets", &networks("subnets", wire.subnets)?)?,
+            excludes: all_parsed("excludes", &networks("excludes", wire.excludes)?)?,
             methods: all_parsed("methods", &wire.methods)?.into_iter().collect(),
             profile: parsed("profile", &wire.profile)?,
             rate: (wire.rate != 0).then_some(wire.rate),
@@ -277,6 +279,7 @@ impl TryFrom<v1::DiscoverReport> for DiscoverReport {
             politeness: required("politeness", wire.politeness)?.into(),
             notes: wire.notes,
             cursor: wire.cursor.map(SweepCursor::from),
+            covered: all_parsed("covered", &bounded("covered", wire.covered)?)?,
         })
     }
 }
@@ -288,6 +291,62 @@ impl From<DiscoverReport> for v1::DiscoverReport {
             politeness: Some(model.politeness.into()),
             notes: model.notes,
             cursor: model.cursor.map(v1::SweepCursor::from),
+            covered: texts(&model.covered),
+        }
+    }
+}
+
+impl TryFrom<v1::Searched> for Searched {
+    type Error = BadField;
+
+    fn try_from(wire: v1::Searched) -> Result<Self, BadField> {
+        Ok(Self {
+            job: JobId::new(uuid("job", &wire.job)?),
+            at: UtcMillis::new(wire.at_ms),
+            politeness: required("politeness", wire.politeness)?.into(),
+            notes: bounded("notes", wire.notes)?,
+            covered: all_parsed("covered", &bounded("covered", wire.covered)?)?,
+            excluded: all_parsed("excluded", &bounded("excluded", wire.excluded)?)?,
+            found: wire.found,
+            failure: wire.failure.map(Into::into),
+        })
+    }
+}
+
+impl From<Searched> for v1::Searched {
+    fn from(model: Searched) -> Self {
+        Self {
+            job: model.job.uuid().as_bytes().to_vec(),
+            at_ms: model.at.millis(),
+            politeness: Some(model.politeness.into()),
+            notes: model.notes,
+            covered: texts(&model.covered),
+            excluded: texts(&model.excluded),
+            found: model.found,
+            failure: model.failure.map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<v1::Sighting> for Sighting {
+    type Error = BadField;
+
+    fn try_from(wire: v1::Sighting) -> Result<Self, BadField> {
+        Ok(Self {
+            standings: known_words(&wire.standings).collect(),
+            last_seen: wire.last_seen_ms.map(UtcMillis::new),
+            seen: wire.seen.map(TryInto::try_into).transpose()?.map(Box::new),
+        })
+    }
+}
+
+impl From<Sighting> for v1::Sighting {
+    fn from(model: Sighting) -> Self {
+        let standings: Vec<_> = model.standings.into_iter().collect();
+        Self {
+            standings: texts(&standings),
+            last_seen_ms: model.last_seen.map(UtcMillis::millis),
+            seen: model.seen.map(|seen| (*seen).into()),
         }
     }
 }
@@ -308,6 +367,16 @@ fn ports(field: &'static str, numbers: &[u32]) -> Result<Vec<u16>, BadField> {
             port => Ok(port),
         })
         .collect()
+}
+
+fn networks(field: &'static str, texts: Vec<String>) -> Result<Vec<String>, BadField> {
+    if texts.len() > NETWORKS_MAX {
+        return Err(BadField::new(
+            field,
+            format!("{} networks are more than {NETWORKS_MAX}", texts.len()),
+        ));
+    }
+    Ok(texts)
 }
 
 fn bounded<T>(field: &'static str, items: Vec<T>) -> Result<Vec<T>, BadField> {

@@ -123,6 +123,7 @@ impl From<v1::EditDevices> for EditDevices {
             remove_labels: wire.remove_labels,
             note: wire.note,
             forget: wire.forget,
+            verify: wire.verify,
         }
     }
 }
@@ -135,6 +136,7 @@ impl From<EditDevices> for v1::EditDevices {
             remove_labels: model.remove_labels,
             note: model.note,
             forget: model.forget,
+            verify: model.verify,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::ask::{Ask, AskScope};
 use crate::model::id::{ImportId, JobId, TargetNo};
 use crate::model::job::{
     DeviceCounts, JobSpec, JobState, JobView, MAX_PARALLEL, Selector, SiteJobState, SiteJobView,
@@ -67,12 +68,26 @@ impl TryFrom<v1::WorkOptions> for WorkOptions {
         if wire.device_deadline_ms == 0 {
             return Err(BadField::new("device_deadline_ms", "0"));
         }
+        let ask = parsed("ask", &wire.ask)?;
+        if ask == Ask::Discover && wire.discover.is_none() {
+            return Err(BadField::new("discover", "missing"));
+        }
         Ok(Self {
-            ask: parsed("ask", &wire.ask)?,
+            ask,
             backend: parsed("backend", &wire.backend)?,
             credential: credential(&wire.credential)?,
             parallel: wire.parallel,
             device_deadline: Duration::from_millis(wire.device_deadline_ms),
+            scope: AskScope {
+                channel: Some(wire.channel).filter(|channel| *channel > 0),
+                from: wire.from,
+                to: wire.to,
+            },
+            discover: wire
+                .discover
+                .map(TryInto::try_into)
+                .transpose()?
+                .map(Box::new),
         })
     }
 }
@@ -85,6 +100,10 @@ impl From<WorkOptions> for v1::WorkOptions {
             credential: text_of(model.credential.as_ref()),
             parallel: model.parallel,
             device_deadline_ms: millis(model.device_deadline),
+            channel: model.scope.channel.unwrap_or(0),
+            from: model.scope.from,
+            to: model.scope.to,
+            discover: model.discover.map(|options| (*options).into()),
         }
     }
 }

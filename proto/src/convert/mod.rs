@@ -2,12 +2,15 @@
 //!
 //! `TryFrom<wire>` checks, `From<model>` cannot fail, and the round trip is the identity (tested).
 
+mod answer;
 mod api;
+mod checkup;
 mod device;
 mod discovery;
 mod field;
 mod history;
 mod job;
+mod results;
 mod rpc;
 mod site;
 #[cfg(test)]

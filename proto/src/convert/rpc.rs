@@ -1,6 +1,6 @@
 //! `rpc.proto`.
 
-use crate::model::agent::{AgentFacts, Heartbeat, Hello, Progress, Watermark};
+use crate::model::agent::{AgentFacts, Heartbeat, Hello, Progress, SpoolHealth, Watermark};
 use crate::model::backend::BackendState;
 use crate::model::id::{Epoch, JobId, Sequence, WantRevision};
 use crate::model::time::UtcMillis;
@@ -65,6 +65,7 @@ impl TryFrom<v1::Hello> for Hello {
             next: Sequence(wire.next),
             want_revision: WantRevision(wire.want_revision),
             facts: required("facts", wire.facts)?.into(),
+            home: wire.home,
         })
     }
 }
@@ -78,6 +79,7 @@ impl From<Hello> for v1::Hello {
             next: model.next.0,
             want_revision: model.want_revision.0,
             facts: Some(model.facts.into()),
+            home: model.home,
         }
     }
 }
@@ -92,6 +94,9 @@ impl TryFrom<v1::Progress> for Progress {
             failed: wire.failed,
             running: wire.running,
             total: wire.total,
+            found: wire.found,
+            probes_done: wire.probes_done,
+            probes_total: wire.probes_total,
         })
     }
 }
@@ -104,6 +109,9 @@ impl From<Progress> for v1::Progress {
             failed: model.failed,
             running: model.running,
             total: model.total,
+            found: model.found,
+            probes_done: model.probes_done,
+            probes_total: model.probes_total,
         }
     }
 }
@@ -120,6 +128,8 @@ impl TryFrom<v1::Heartbeat> for Heartbeat {
             spool_bytes: wire.spool_bytes,
             agent_time: UtcMillis::new(wire.agent_time_ms),
             progress: all(wire.progress)?,
+            health: wire.health.map(SpoolHealth::from),
+            home: wire.home,
         })
     }
 }
@@ -134,6 +144,28 @@ impl From<Heartbeat> for v1::Heartbeat {
             spool_bytes: model.spool_bytes,
             agent_time_ms: model.agent_time.millis(),
             progress: into_all(model.progress),
+            health: model.health.map(v1::SpoolHealth::from),
+            home: model.home,
+        }
+    }
+}
+
+impl From<v1::SpoolHealth> for SpoolHealth {
+    fn from(wire: v1::SpoolHealth) -> Self {
+        Self {
+            kept_bytes: wire.kept_bytes,
+            damaged: wire.damaged,
+            disk_free: wire.disk_free,
+        }
+    }
+}
+
+impl From<SpoolHealth> for v1::SpoolHealth {
+    fn from(model: SpoolHealth) -> Self {
+        Self {
+            kept_bytes: model.kept_bytes,
+            damaged: model.damaged,
+            disk_free: model.disk_free,
         }
     }
 }

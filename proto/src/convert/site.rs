@@ -137,6 +137,7 @@ impl TryFrom<v1::OutItem> for OutItem {
                 at: UtcMillis::new(accepted.at_ms),
             }),
             Item::Done(done) => Self::Event(done.try_into()?),
+            Item::Searched(searched) => Self::Searched(Box::new(searched.try_into()?)),
         })
     }
 }
@@ -180,6 +181,7 @@ impl From<OutItem> for v1::OutItem {
         let item = match model {
             OutItem::Report(report) => Item::Report((*report).into()),
             OutItem::Event(event) => event.into(),
+            OutItem::Searched(searched) => Item::Searched((*searched).into()),
         };
         Self { item: Some(item) }
     }

@@ -3,9 +3,13 @@
 //! Time is an argument, nothing here opens a socket. One folder per wire protocol.
 
 pub mod bridge;
+pub mod cgi;
+pub mod http;
 pub mod mhed;
 pub mod probe;
 pub mod sdkpipe;
 pub mod ssdp;
 pub mod tvt;
+pub mod webapi;
 pub mod wsd;
+pub mod xml;

@@ -39,6 +39,20 @@ pub struct Hello {
     pub want_revision: WantRevision,
     /// Who it is.
     pub facts: AgentFacts,
+    /// What tells this copy of the spool from another one: the box's boot and the folder. Empty from
+    /// agents that do not say.
+    pub home: String,
+}
+
+/// How the disk of an agent is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpoolHealth {
+    /// Bytes of results that the coordinator has and that are kept for a while all the same.
+    pub kept_bytes: u64,
+    /// Damaged files that were set aside and are still there.
+    pub damaged: u32,
+    /// Bytes that are free on the disk of the spool.
+    pub disk_free: u64,
 }
 
 /// What the coordinator answers to a hello or heartbeat.
@@ -71,12 +85,16 @@ pub struct Heartbeat {
     pub next: Sequence,
     /// The last want document it took.
     pub want_revision: WantRevision,
-    /// Bytes in its spool.
+    /// Bytes in its spool that the coordinator does not have yet.
     pub spool_bytes: u64,
     /// The agent's clock.
     pub agent_time: UtcMillis,
     /// The jobs it works on.
     pub progress: Vec<Progress>,
+    /// How its disk is doing, where it says so.
+    pub health: Option<SpoolHealth>,
+    /// As in [`Hello::home`].
+    pub home: String,
 }
 
 /// How far a site is with a job. A hint for people who watch; results are counted, never added up.
@@ -92,6 +110,12 @@ pub struct Progress {
     pub running: u32,
     /// Devices in all.
     pub total: u32,
+    /// Devices that a discovery has found so far.
+    pub found: u32,
+    /// Probes of a discovery that are done.
+    pub probes_done: u64,
+    /// Probes that there will be at most.
+    pub probes_total: u64,
 }
 
 /// An agent as operators see it.
@@ -111,7 +135,7 @@ pub struct AgentView {
     pub committed: Sequence,
     /// The next sequence number it will use, as far as known.
     pub next: Sequence,
-    /// Bytes in its spool.
+    /// Bytes in its spool that have not been applied.
     pub spool_bytes: u64,
     /// The agent's clock less the coordinator's, in milliseconds.
     pub clock_skew_ms: i64,
@@ -119,4 +143,6 @@ pub struct AgentView {
     pub want_taken: WantRevision,
     /// The newest want document of the site.
     pub want_newest: WantRevision,
+    /// How its disk is doing, where it says so.
+    pub health: Option<SpoolHealth>,
 }

@@ -8,7 +8,8 @@ use crate::error::ErrorCode;
 
 use super::agent::Progress;
 use super::channel::Channel;
-use super::id::{ImportId, JobId, SiteId, TenantId};
+use super::discovery::{Searched, Sighting, Standing};
+use super::id::{ImportId, JobId, SiteId, TargetNo, TenantId};
 use super::inventory::InventoryEntry;
 use super::job::{JobSpec, JobView};
 use super::report::{DeviceFacts, DeviceReport};
@@ -96,6 +97,30 @@ pub struct ReadResults {
     pub cursor: String,
     /// The most rows; 0 is [`PAGE_MAX`]. A page may hold fewer and have a next one all the same.
     pub limit: u32,
+    /// Only this site; `None` is every site.
+    pub site: Option<SiteId>,
+    /// Only what comes behind this target of the site.
+    pub after: Option<TargetNo>,
+}
+
+/// Reads how the discoveries of a job went, site by site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadSearches {
+    /// The job.
+    pub job: JobId,
+    /// Where the last page ended; empty for the first.
+    pub cursor: String,
+    /// The most rows; 0 is [`PAGE_MAX`].
+    pub limit: u32,
+}
+
+/// How the discovery of a site went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteSearched {
+    /// The site.
+    pub site: SiteId,
+    /// How it went.
+    pub searched: Searched,
 }
 
 /// One page of a list.
@@ -174,6 +199,8 @@ pub struct ListDevices {
     pub limit: u32,
     /// As it was known at this moment; `None` is now.
     pub at: Option<UtcMillis>,
+    /// Only devices that stand like one of these; empty is any. Not with a moment.
+    pub standings: Vec<Standing>,
 }
 
 /// Shows one device with its channels.
@@ -214,6 +241,8 @@ pub struct DeviceView {
     pub last_failure: Option<ErrorCode>,
     /// What the operators wrote about it; may be empty.
     pub note: String,
+    /// What discoveries made of it.
+    pub sighting: Sighting,
 }
 
 /// Brings devices into the inventory. Devices that are known are updated, none is removed.

@@ -13,11 +13,74 @@ pub enum Ask {
     Scan,
     /// What do you say before anybody logs in? Sends nothing.
     Probe,
+    /// Who are you, in your own words?
+    Info,
+    /// Which channels do you have, and which cameras stand behind them?
+    Channels,
+    /// Which disks do you have, and how are they?
+    Disks,
+    /// What time is it?
+    Clock,
+    /// Who may log in?
+    Users,
+    /// What do you ask of passwords?
+    PasswordPolicy,
+    /// On which ports do you listen?
+    Ports,
+    /// Which services are switched on?
+    Services,
+    /// How do you set up the pictures?
+    Image,
+    /// How do you encode video?
+    Streams,
+    /// How do you handle sound?
+    Audio,
+    /// What do you write into the pictures?
+    Osd,
+    /// What are you recording now?
+    Recording,
+    /// On which days have you recorded?
+    RecordingDays,
+    /// From when to when have you recorded?
+    RecordingSegments,
+    /// Where is your video had?
+    RtspUrl,
+    /// To which platform do you report?
+    Platform,
+    /// Do the credentials that you keep for your cameras work?
+    CameraLogins,
+    /// How do you detect motion?
+    Motion,
+    /// Which devices are there? Asked of a site, not of a device; sends no credential.
+    Discover,
 }
 
 impl Ask {
     /// Every question.
-    pub const ALL: &'static [Self] = &[Self::Scan, Self::Probe];
+    pub const ALL: &'static [Self] = &[
+        Self::Scan,
+        Self::Probe,
+        Self::Info,
+        Self::Channels,
+        Self::Disks,
+        Self::Clock,
+        Self::Users,
+        Self::PasswordPolicy,
+        Self::Ports,
+        Self::Services,
+        Self::Image,
+        Self::Streams,
+        Self::Audio,
+        Self::Osd,
+        Self::Recording,
+        Self::RecordingDays,
+        Self::RecordingSegments,
+        Self::RtspUrl,
+        Self::Platform,
+        Self::CameraLogins,
+        Self::Motion,
+        Self::Discover,
+    ];
 
     /// The name used on the command line, in files and in messages.
     #[must_use]
@@ -25,16 +88,33 @@ impl Ask {
         match self {
             Self::Scan => "scan",
             Self::Probe => "probe",
+            Self::Info => "info",
+            Self::Channels => "channels",
+            Self::Disks => "disks",
+            Self::Clock => "clock",
+            Self::Users => "users",
+            Self::PasswordPolicy => "password-policy",
+            Self::Ports => "ports",
+            Self::Services => "services",
+            Self::Image => "image",
+            Self::Streams => "streams",
+            Self::Audio => "audio",
+            Self::Osd => "osd",
+            Self::Recording => "recording",
+            Self::RecordingDays => "recording-days",
+            Self::RecordingSegments => "recording-segments",
+            Self::RtspUrl => "rtsp-url",
+            Self::Platform => "platform",
+            Self::CameraLogins => "camera-logins",
+            Self::Motion => "motion",
+            Self::Discover => "discover",
         }
     }
 
     /// Whether the device asks for a login before it answers.
     #[must_use]
     pub const fn needs_login(self) -> bool {
-        match self {
-            Self::Scan => true,
-            Self::Probe => false,
-        }
+        !matches!(self, Self::Probe | Self::Discover)
     }
 }
 
@@ -42,6 +122,18 @@ impl fmt::Display for Ask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
+}
+
+/// What a question is about, where it could be about more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskScope {
+    /// The only channel, from 1; `None` is every one.
+    pub channel: Option<u32>,
+    /// The start of a search, on the device's clock: `YYYY-MM-DD HH:MM:SS`. Empty where nothing is
+    /// searched.
+    pub from: String,
+    /// The end of a search.
+    pub to: String,
 }
 
 /// No question of this name.

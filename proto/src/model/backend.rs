@@ -8,6 +8,12 @@ use std::str::FromStr;
 pub enum Backend {
     /// The TVT binary protocol on TCP 6036 or 9008.
     Protocol,
+    /// The web API of cameras and recorders.
+    WebApi,
+    /// The interface behind recorders' own web pages.
+    Cgi,
+    /// Looking for devices on the network: what a device says to anybody.
+    Discovery,
     /// The vendor's device library, in a helper process.
     Netsdk,
     /// An HTTP bridge to the vendor's library.
@@ -18,13 +24,24 @@ pub enum Backend {
 
 impl Backend {
     /// Every backend.
-    pub const ALL: &'static [Self] = &[Self::Protocol, Self::Netsdk, Self::Sdk, Self::SdkLocal];
+    pub const ALL: &'static [Self] = &[
+        Self::Protocol,
+        Self::WebApi,
+        Self::Cgi,
+        Self::Discovery,
+        Self::Netsdk,
+        Self::Sdk,
+        Self::SdkLocal,
+    ];
 
     /// The name used on the command line, in files and in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Protocol => "protocol",
+            Self::WebApi => "webapi",
+            Self::Cgi => "cgi",
+            Self::Discovery => "discovery",
             Self::Netsdk => "netsdk",
             Self::Sdk => "sdk",
             Self::SdkLocal => "sdk-local",
@@ -87,7 +104,16 @@ impl FromStr for BackendChoice {
             // pytvt's other names for the bridges.
             "sdk_local" | "direct-sdk" | "direct_sdk" => Ok(Self::Only(Backend::SdkLocal)),
             "compat-bridge" | "compat_bridge" => Ok(Self::Only(Backend::Sdk)),
-            name => name.parse().map(Self::Only),
+            name => match name.parse()? {
+                // No single device is asked that way.
+                Backend::Discovery => Err(UnknownBackend(text.to_owned())),
+                backend @ (Backend::Protocol
+                | Backend::WebApi
+                | Backend::Cgi
+                | Backend::Netsdk
+                | Backend::Sdk
+                | Backend::SdkLocal) => Ok(Self::Only(backend)),
+            },
         }
     }
 }

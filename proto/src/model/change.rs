@@ -61,6 +61,12 @@ kinds! {
     ChannelAddress = "channel_address";
     /// Something else of a channel is different.
     ChannelField = "channel_field";
+    /// A complete discovery of its network did not see the device.
+    Gone = "gone";
+    /// The device was gone, and a discovery sees it again.
+    Back = "back";
+    /// An operator vouches for the device, which had merely answered a discovery.
+    Verified = "verified";
     /// The report holds more changes than are listed; the new value is how many more.
     Many = "many";
     /// A sort that only a newer program knows.

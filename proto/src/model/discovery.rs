@@ -10,11 +10,18 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
+use super::id::JobId;
 use super::mac::MacAddr;
-use super::report::DeviceFamily;
+use super::report::{DeviceFacts, DeviceFamily, Failure};
+use super::time::UtcMillis;
 
 /// TCP ports on which devices greet: recorders on 6036, cameras on 9008.
 pub const GREETING_PORTS: [u16; 2] = [6036, 9008];
+
+/// The most networks to sweep, or to leave out, of one discovery.
+pub const NETWORKS_MAX: usize = 1_024;
+/// The most devices that one site reports of one discovery.
+pub const FOUND_MAX: u32 = 4_096;
 
 /// A word that is none of those of its list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -132,6 +139,19 @@ names! {
     MacConflict = "mac_conflict";
     /// It has a link-local address: it was never configured.
     LinkLocal = "link_local";
+}
+
+names! {
+    /// How a device of the inventory stands to what discoveries saw.
+    Standing, "standing";
+    /// It came into the inventory by the site's last discovery.
+    New = "new";
+    /// The last complete discovery of its network did not see it.
+    Gone = "gone";
+    /// The site's last discovery saw it at another address than the inventory had.
+    Moved = "moved";
+    /// Nobody has vouched for it: it merely answered a discovery.
+    Unverified = "unverified";
 }
 
 names! {
@@ -312,6 +332,23 @@ pub struct DiscoveredDevice {
 }
 
 impl DiscoveredDevice {
+    /// What it says of itself, as far as a report holds it.
+    #[must_use]
+    pub fn facts(&self) -> DeviceFacts {
+        let claims = &self.claims;
+        DeviceFacts {
+            name: claims.name.clone(),
+            model: claims.model.clone(),
+            serial: claims.serial.clone(),
+            firmware: claims.software_version.clone(),
+            mac: claims.mac,
+            total_channels: claims.channels,
+            family: claims.family,
+            protocol_version: claims.protocol_version,
+            ..DeviceFacts::default()
+        }
+    }
+
     /// The port to scan it on: one it greeted on, else the announced one.
     #[must_use]
     pub fn scan_port(&self) -> Option<u16> {
@@ -376,6 +413,41 @@ pub struct DiscoverReport {
     pub notes: Vec<String>,
     /// Where to go on; `None` if nothing was left.
     pub cursor: Option<SweepCursor>,
+    /// Networks of which every address was asked, by search and greeting, to the last round.
+    pub covered: Vec<Ipv4Net>,
+}
+
+/// How the discovery of one site went. What it found is in the reports of the devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Searched {
+    /// The job it was made for.
+    pub job: JobId,
+    /// When it ended.
+    pub at: UtcMillis,
+    /// What it took.
+    pub politeness: Politeness,
+    /// What the operator should know, a sentence each.
+    pub notes: Vec<String>,
+    /// Networks of which every address was asked, to the last round. A device in them that did not
+    /// answer is gone.
+    pub covered: Vec<Ipv4Net>,
+    /// What was left out of them.
+    pub excluded: Vec<Ipv4Net>,
+    /// How many devices were found.
+    pub found: u32,
+    /// Why it was not begun; `None` where it was.
+    pub failure: Option<Failure>,
+}
+
+/// What discoveries made of a device of the inventory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sighting {
+    /// How it stands.
+    pub standings: BTreeSet<Standing>,
+    /// When a discovery last saw it; `None` is never.
+    pub last_seen: Option<UtcMillis>,
+    /// How.
+    pub seen: Option<Box<DiscoveredDevice>>,
 }
 
 #[cfg(test)]

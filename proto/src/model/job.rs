@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::ask::Ask;
+use super::ask::{Ask, AskScope};
 use super::backend::BackendChoice;
+use super::discovery::DiscoverOptions;
 use super::id::{CredentialLabel, ImportId, JobId, SiteId, TenantId};
 use super::time::UtcMillis;
 
@@ -50,6 +51,11 @@ pub struct WorkOptions {
     pub parallel: u32,
     /// The time allowed for one device.
     pub device_deadline: Duration,
+    /// What the question is about.
+    pub scope: AskScope,
+    /// What each site looks for before anything is asked of devices; those it finds join the job
+    /// behind its targets. `None` is nothing; [`Ask::Discover`] needs it.
+    pub discover: Option<Box<DiscoverOptions>>,
 }
 
 impl Default for WorkOptions {
@@ -60,6 +66,8 @@ impl Default for WorkOptions {
             credential: None,
             parallel: DEFAULT_PARALLEL,
             device_deadline: DEFAULT_DEVICE_DEADLINE,
+            scope: AskScope::default(),
+            discover: None,
         }
     }
 }

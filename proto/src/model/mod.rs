@@ -3,11 +3,13 @@
 
 pub mod address;
 pub mod agent;
+pub mod answer;
 pub mod api;
 pub mod ask;
 pub mod backend;
 pub mod change;
 pub mod channel;
+pub mod checkup;
 pub mod discovery;
 pub mod id;
 pub mod identity;

@@ -9,7 +9,7 @@ pub const SQL_MAX: usize = 64 * 1024;
 /// The most devices of one edit.
 pub const EDIT_MAX: usize = 1000;
 
-/// Labels, notes or forgets devices: all of them or, where one is not known, none.
+/// Labels, notes, verifies or forgets devices: all of them or, where one is not known, none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EditDevices {
     /// The devices by any of their names, at most [`EDIT_MAX`].
@@ -22,6 +22,8 @@ pub struct EditDevices {
     pub note: Option<String>,
     /// Whether to take them out of the inventory; their history stays.
     pub forget: bool,
+    /// Whether the operator vouches for them: credentials may be sent to them from now on.
+    pub verify: bool,
 }
 
 /// One device of an earlier scan.

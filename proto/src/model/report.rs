@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crate::error::{ErrorCode, ErrorKind};
 
+use super::answer::Answer;
 use super::ask::Ask;
 use super::backend::Backend;
 use super::channel::Channel;
+use super::discovery::DiscoveredDevice;
 use super::id::{JobId, TargetNo};
 use super::mac::MacAddr;
 use super::time::UtcMillis;
@@ -137,6 +139,10 @@ pub struct DeviceReport {
     pub warnings: Vec<ErrorCode>,
     /// Every try, in order.
     pub attempts: Vec<Attempt>,
+    /// The answer to an ask that is about neither identity nor channels.
+    pub answer: Option<Answer>,
+    /// How a discovery of the same job saw the device; `None` where it was a target from the start.
+    pub found: Option<Box<DiscoveredDevice>>,
 }
 
 impl DeviceReport {

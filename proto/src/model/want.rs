@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::error::ErrorCode;
 
 use super::address::Endpoint;
+use super::discovery::Searched;
 use super::id::{CredentialLabel, Epoch, JobId, Sequence, SiteId, TargetNo, WantRevision};
 use super::job::WorkOptions;
 use super::mac::MacAddr;
@@ -163,6 +164,8 @@ pub enum OutItem {
     Report(Box<DeviceReport>),
     /// An event of a job.
     Event(SiteEvent),
+    /// How the site's discovery for a job went.
+    Searched(Box<Searched>),
 }
 
 /// How long a heartbeat may be late before a site counts as offline.

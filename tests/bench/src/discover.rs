@@ -1,6 +1,7 @@
 //! `tvt-bench discover`: finding recorders in networks that the bench makes, next to
 //! `pytvt-discover`.
 
+mod rivals;
 mod stage;
 
 use std::path::Path;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use crate::figures::{Figures, Row, say};
 use crate::measure::Ended;
 use crate::programs::Programs;
+use rivals::Rivals;
 use stage::{Population, Stage, Wiring};
 use xtask::pytvt::{self, Pytvt};
 
@@ -27,6 +29,9 @@ pub struct Arguments {
     /// Leave pytvt-discover out
     #[arg(long)]
     no_pytvt: bool,
+    /// Leave port scanners out
+    #[arg(long)]
+    no_scanners: bool,
 }
 
 /// One discovery to be measured.
@@ -43,7 +48,7 @@ struct Case {
     pytvt: bool,
 }
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 6] = [
     Case {
         name: "routed /24",
         wiring: Wiring::Routed,
@@ -119,6 +124,21 @@ const CASES: [Case; 5] = [
         long: true,
         pytvt: false,
     },
+    Case {
+        name: "/16 made local, 10,000/s",
+        wiring: Wiring::Local,
+        population: Population {
+            searched: 309,
+            greeting: 41,
+            others: 50,
+            loss: 0,
+        },
+        network: "10.50.0.0/16",
+        options: &["--profile", "lab"],
+        least: 100,
+        long: true,
+        pytvt: false,
+    },
 ];
 
 /// Runs the bench.
@@ -138,6 +158,7 @@ pub fn run(arguments: &Arguments, programs: &Programs) -> Result<Figures> {
     } else {
         pytvt(&mut figures)
     };
+    let rivals = (!arguments.no_scanners).then(|| Rivals::installed(&mut figures.notes));
     for case in CASES.iter().filter(|case| !(arguments.short && case.long)) {
         let stage = Stage::new(&case.wiring, &case.population, case.network, programs)?;
         say(&format!("{}, tvtctl", case.name));
@@ -160,6 +181,9 @@ pub fn run(arguments: &Arguments, programs: &Programs) -> Result<Figures> {
                 .count("pytvt_found", count(&theirs.stdout))
                 .number("pytvt_s", theirs.cost.wall(), 1)
                 .number("x_time", theirs.cost.wall() / ours.ended.cost.wall(), 1);
+        }
+        if let Some(rivals) = rivals.as_ref().filter(|_| case.pytvt) {
+            row = rivals.measure(&stage, case.network, row)?;
         }
         figures.rows.push(row);
     }

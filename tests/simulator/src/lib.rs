@@ -14,6 +14,7 @@ mod device;
 mod fleet;
 mod generate;
 mod simulator;
+mod web;
 mod wire;
 
 pub use control::{ControlError, ControlServer, Request, Wait};
@@ -25,3 +26,4 @@ pub use device::{
 pub use fleet::{Fleet, FleetError, InventoryEntry, save_inventories};
 pub use generate::{Broken, FleetSpec, GenerateError};
 pub use simulator::{Options, Simulator, SimulatorError};
+pub use web::{ApiDialect, ApiLogin, PagesLogin, WebFault, WebSpec};

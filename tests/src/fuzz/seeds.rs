@@ -22,6 +22,7 @@ use crate::{exchange, sample};
 /// The reference vectors of the protocol.
 const VECTORS: &str = include_str!("../../vectors/protocol.json");
 /// Inventories and results of pytvt's examples.
+const HTTP: &str = include_str!("../../vectors/http.json");
 const INVENTORY: &[u8] = include_bytes!("../../vectors/examples/scan/inventory.json");
 const RESULTS: &[u8] = include_bytes!("../../vectors/examples/scan/scan.json");
 const FAILED: &[u8] = include_bytes!("../../vectors/examples/scan/failed_devices.json");
@@ -48,6 +49,7 @@ pub fn seeds() -> Vec<Seed> {
     seeds.push(("explain", of_exchange(true)));
     seeds.push(("explain", of_exchange(false)));
     seeds.extend(of_messages());
+    seeds.extend(of_web());
     for file in [INVENTORY, FAILED] {
         seeds.push(("inventory_file", file.to_vec()));
     }
@@ -101,6 +103,32 @@ fn of_bridges() -> Vec<Seed> {
     let script = "noise\n___JSON_START___\n{\"success\":false}\n___JSON_END___\n";
     let mut seeds: Vec<Seed> = bodies.map(seed).collect();
     seeds.push(("bridge_reply", script.as_bytes().to_vec()));
+    seeds
+}
+
+/// The documents of devices, each as the answer to every ask.
+fn of_web() -> Vec<Seed> {
+    let vectors: Value = serde_json::from_str(HTTP).expect("vectors");
+    let vectors = vectors["vectors"].as_array().expect("a list of vectors");
+    let mut seeds = Vec::new();
+    for vector in vectors {
+        let input = &vector["input"];
+        let scripted = input["responses"].as_array().into_iter().flatten();
+        let bodies = scripted
+            .chain([input])
+            .filter_map(|one| one["body"].as_str());
+        let target = if vector["kind"] == "cgi_exchange" {
+            "cgi"
+        } else {
+            "webapi"
+        };
+        for body in bodies.filter(|body| body.starts_with('<')) {
+            seeds.push(("xml", body.as_bytes().to_vec()));
+            for ask in [0, 5, 14] {
+                seeds.push((target, [&[ask, 0][..], body.as_bytes()].concat()));
+            }
+        }
+    }
     seeds
 }
 

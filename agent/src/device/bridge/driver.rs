@@ -104,6 +104,7 @@ impl<'a> BridgeDevice<'a> {
             facts: scan.facts,
             channels: scan.channels,
             warnings,
+            ..Answer::default()
         })
     }
 }
@@ -117,9 +118,10 @@ impl Device for BridgeDevice<'_> {
     }
 
     fn supports(&self, ask: Ask) -> Support {
-        match ask {
-            Ask::Scan => Support::Full,
-            Ask::Probe => Support::None,
+        if ask == Ask::Scan {
+            Support::Full
+        } else {
+            Support::None
         }
     }
 

@@ -83,6 +83,7 @@ impl<'a> NetsdkDevice<'a> {
             facts: self.facts.clone(),
             channels,
             warnings,
+            ..Answer::default()
         })
     }
 
@@ -202,9 +203,10 @@ impl Device for NetsdkDevice<'_> {
     }
 
     fn supports(&self, ask: Ask) -> Support {
-        match ask {
-            Ask::Scan => Support::Full,
-            Ask::Probe => Support::None,
+        if ask == Ask::Scan {
+            Support::Full
+        } else {
+            Support::None
         }
     }
 

@@ -21,6 +21,7 @@ use super::setup::Setup;
 use crate::discover::event::{DiscoverContext, DiscoverEvent};
 use crate::discover::greet::Greeted;
 use crate::discover::listen::{self, Heard};
+use crate::discover::losses::Losses;
 use crate::discover::merge::{Added, Seen, Sightings};
 use crate::discover::multicast::Shot;
 use crate::discover::neighbours;
@@ -73,7 +74,10 @@ pub(super) struct Driver {
     notes: Vec<String>,
     next_progress: Instant,
     next_neighbours: Instant,
+    losses: Losses,
     abandoned: bool,
+    /// The networks of the sweep; empty until it has come to its end.
+    covered: Vec<Ipv4Net>,
 }
 
 impl Driver {
@@ -118,7 +122,9 @@ impl Driver {
             notes: setup.notes,
             next_progress: now,
             next_neighbours: now,
+            losses: Losses::default(),
             abandoned: false,
+            covered: setup.covered,
             began: now,
             options: setup.options,
             context,
@@ -137,6 +143,7 @@ impl Driver {
         }
         self.ears.open().await;
         self.began = Instant::now();
+        let covered = std::mem::take(&mut self.covered);
         while !self.abandoned && !cancel.is_cancelled() {
             let now = Instant::now();
             self.hear(now);
@@ -144,6 +151,7 @@ impl Driver {
             self.shoot(now);
             let wake = self.probe(now).min(self.greet(now));
             if self.is_over(now) {
+                self.covered = covered;
                 break;
             }
             tokio::select! {
@@ -295,15 +303,28 @@ impl Driver {
         if let Some(changed) = self.pace.tick(now) {
             self.changed(now, changed, "a clean second");
         }
-        if now >= self.next_neighbours && self.options.methods.contains(&Method::Neighbours) {
+        if now >= self.next_neighbours {
             self.next_neighbours = now + NEIGHBOURS;
-            self.read_neighbours();
+            if self.losses.grew()
+                && let Some(changed) = self.pace.overrun(now)
+            {
+                self.changed(now, changed, "the kernel lost datagrams or neighbours");
+            }
+            if self.options.methods.contains(&Method::Neighbours) {
+                self.read_neighbours();
+            }
         }
         if now >= self.next_progress {
             self.next_progress = now + PROGRESS;
             let (done, total) = self.sweep.progress();
             let found = u64::try_from(self.sightings.len()).unwrap_or(u64::MAX);
-            self.tell(DiscoverEvent::Progress { done, total, found });
+            let cursor = self.cursor();
+            self.tell(DiscoverEvent::Progress {
+                done,
+                total,
+                found,
+                cursor,
+            });
         }
     }
 
@@ -495,6 +516,12 @@ impl Driver {
         }
     }
 
+    fn cursor(&self) -> Option<SweepCursor> {
+        self.sweep
+            .cursor()
+            .map(|(seed, position)| SweepCursor { seed, position })
+    }
+
     fn finish(mut self) -> DiscoverReport {
         let now = Instant::now();
         if self.options.methods.contains(&Method::Neighbours) {
@@ -520,15 +547,13 @@ impl Driver {
                 so_far.send_errors
             ));
         }
-        let cursor = self
-            .sweep
-            .cursor()
-            .map(|(seed, position)| SweepCursor { seed, position });
+        let cursor = self.cursor();
         DiscoverReport {
             devices: self.sightings.devices(),
             politeness: self.record.finish(now),
             notes: self.notes,
             cursor,
+            covered: self.covered,
         }
     }
 }

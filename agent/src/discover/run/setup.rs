@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use tokio::net::UdpSocket;
 use tvtfleet_proto::device::{mhed, ssdp};
 use tvtfleet_proto::error::ErrorCode;
@@ -36,6 +36,8 @@ pub(super) struct Setup {
     pub(super) echo: Option<Echo>,
     /// Every network of this computer.
     pub(super) own: Vec<Ipv4Net>,
+    /// The networks that are covered once the sweep has come to its end.
+    pub(super) covered: Vec<Ipv4Net>,
     pub(super) notes: Vec<String>,
 }
 
@@ -49,9 +51,15 @@ const ROUNDS_MAX: u8 = 3;
 
 impl Setup {
     pub(super) fn new(
-        options: DiscoverOptions,
+        mut options: DiscoverOptions,
         context: &DiscoverContext,
     ) -> Result<Self, DiscoverError> {
+        options
+            .excludes
+            .extend(context.policy.excludes.iter().filter_map(|net| match net {
+                IpNet::V4(net) => Some(*net),
+                IpNet::V6(_) => None,
+            }));
         let random = Uuid::new_v4();
         let (_, low) = random.as_u64_pair();
         let seed = options.resume.map_or(low, |cursor| cursor.seed);
@@ -72,6 +80,9 @@ impl Setup {
             .collect();
         let subnets = subnets(&options, &chosen, context, &mut notes);
         let hosts = targets(&subnets, &options.excludes);
+        let thorough = [Method::Sweep, Method::Tcp]
+            .iter()
+            .all(|method| options.methods.contains(method));
         consent::check(&options.subnets, &hosts, options.huge, &context.policy)?;
         let on_link = own_hosts(&hosts, &own);
         let (rate, agreed) = pace(&options, context, on_link, &mut notes);
@@ -97,6 +108,7 @@ impl Setup {
             sweep: None,
             echo: None,
             own,
+            covered: if thorough { subnets } else { Vec::new() },
             notes,
             options,
         };
@@ -312,7 +324,7 @@ fn pace(
     notes: &mut Vec<String>,
 ) -> (u32, bool) {
     let asked = options.asked_rate();
-    let mut rate = asked.min(context.rate_max.max(1));
+    let mut rate = asked.min(context.policy.rate_max.max(1));
     if rate < asked {
         notes.push(format!(
             "the pace is {rate} probes per second: this site allows no more"

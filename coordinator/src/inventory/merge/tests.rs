@@ -340,6 +340,8 @@ fn report(
         failure: failure.map(|code| Failure::new(code, "")),
         warnings: warnings.to_vec(),
         attempts: Vec::new(),
+        answer: None,
+        found: None,
     }
 }
 

@@ -85,6 +85,9 @@ const TABLES: &[Table] = &[
             ("last_success", "the last good report"),
             ("last_report_ms", "the last report in milliseconds since 1970"),
             ("last_success_ms", "the last good report in milliseconds since 1970"),
+            ("verified", "0 where it merely answered a discovery, and nobody vouches for it"),
+            ("last_seen", "when a discovery last saw it; NULL where none has"),
+            ("gone_since", "since when complete discoveries of its network do not see it, or NULL"),
         ],
         sql: "SELECT d.name AS device_id, (SELECT tenant || '/' || name FROM main.sites WHERE id = d.site) AS site,
                 (SELECT tenant FROM main.sites WHERE id = d.site) AS tenant,
@@ -97,7 +100,8 @@ const TABLES: &[Table] = &[
                 d.note AS note, d.failing AS failing, d.last_failure AS error_code,
                 moment(d.first_known) AS first_known, moment(d.last_report) AS last_report,
                 moment(d.last_success) AS last_success, d.last_report AS last_report_ms,
-                d.last_success AS last_success_ms
+                d.last_success AS last_success_ms, d.trusted AS verified,
+                moment(d.seen_at) AS last_seen, moment(d.gone_at) AS gone_since
               FROM main.devices d
               WHERE d.address IS NOT NULL",
     },

@@ -87,6 +87,7 @@ pub(super) fn hello(
         next: Sequence(oldest),
         want_revision: WantRevision(0),
         facts: AgentFacts::default(),
+        home: String::new(),
     };
     site::claim(db, &hello, alive, at(0)).unwrap()
 }
@@ -142,6 +143,8 @@ pub(super) fn report(job: JobId, target: u32, serial: &str) -> DeviceReport {
         failure: None,
         warnings: Vec::new(),
         attempts: Vec::new(),
+        answer: None,
+        found: None,
     }
 }
 
@@ -209,6 +212,8 @@ pub(super) fn rows(db: &Connection, id: JobId, limit: u32) -> Vec<ResultRow> {
             job: id,
             cursor,
             limit,
+            site: None,
+            after: None,
         };
         let page: Page<ResultRow> = job::page(db, &request, &BTreeSet::new()).unwrap();
         rows.extend(page.rows);

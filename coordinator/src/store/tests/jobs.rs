@@ -163,6 +163,8 @@ fn every_target_has_one_row_however_small_the_pages() {
         job: id,
         cursor: String::new(),
         limit: 0,
+        site: None,
+        after: None,
     };
     let page = job::page(&db, &request, &BTreeSet::from([yard()])).unwrap();
     assert_eq!(

@@ -190,6 +190,8 @@ fn questions_stay_quick_at_full_size() {
             job: id,
             cursor: "9000.5".into(),
             limit: 200,
+            site: None,
+            after: None,
         };
         assert_eq!(
             job::page(&db, &request, &BTreeSet::new())

@@ -294,6 +294,7 @@ fn a_restored_database_writes_wants_that_agents_take() {
         next: Sequence(1),
         want_revision: tvtfleet_proto::model::id::WantRevision(41),
         facts: Default::default(),
+        home: String::new(),
     };
     let claim = site::claim(&db, &hello, false, at(0)).unwrap();
     let Claim::Granted {

@@ -1,5 +1,7 @@
 //! `tvtctl device`: questions to single devices, from this computer.
 
+mod address;
+mod ask;
 mod command;
 mod probe;
 

@@ -10,7 +10,7 @@ use tvt_agent::policy::Policy;
 use tvt_agent::work::{SiteContext, WorkEvent, run_work};
 use tvt_agent::{ProtocolSettings, RetrySettings};
 use tvtfleet_proto::error::{ErrorCode, ExitStatus};
-use tvtfleet_proto::model::address::{Endpoint, Host};
+use tvtfleet_proto::model::address::Endpoint;
 use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::backend::BackendChoice;
 use tvtfleet_proto::model::id::{JobId, TargetNo};
@@ -26,6 +26,8 @@ use crate::id;
 use crate::io::Io;
 use crate::output::{self, Format, Row};
 use crate::progress::Progress;
+
+use super::address::{Address, address};
 
 /// Events that wait to be shown; the work waits when there are more.
 const EVENTS_MAX: usize = 256;
@@ -62,28 +64,12 @@ pub(crate) struct Args {
     format: Format,
 }
 
-/// Where a device is reached, with or without a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Address {
-    Host(Host),
-    Endpoint(Endpoint),
-}
-
-fn address(text: &str) -> Result<Address, String> {
-    if let Ok(host) = text.parse() {
-        return Ok(Address::Host(host));
-    }
-    text.parse()
-        .map(Address::Endpoint)
-        .map_err(|_| "write a host, or HOST:PORT with an IPv6 address in brackets".to_owned())
-}
-
 impl Args {
     pub(super) async fn run(self, io: &mut Io) -> Outcome {
         let endpoints: Vec<Endpoint> = self
             .devices
             .iter()
-            .map(|device| self.endpoint(device))
+            .map(|device| device.endpoint(self.port))
             .collect();
         let total = u64::try_from(endpoints.len()).unwrap_or(u64::MAX);
         let progress = Progress::new(io, self.quiet, total);
@@ -103,16 +89,6 @@ impl Args {
         } else {
             ExitStatus::SomeFailed
         })
-    }
-
-    fn endpoint(&self, device: &Address) -> Endpoint {
-        match device {
-            Address::Host(host) => Endpoint {
-                host: host.clone(),
-                port: self.port,
-            },
-            Address::Endpoint(endpoint) => endpoint.clone(),
-        }
     }
 
     /// Asks all devices; the rows are in the order of `endpoints`, one for each.
@@ -163,6 +139,8 @@ impl Args {
                 credential: None,
                 parallel: self.concurrency,
                 device_deadline: self.timeout,
+                scope: Default::default(),
+                discover: None,
             },
             targets: (0..).zip(endpoints).map(target).collect(),
         }
@@ -247,31 +225,5 @@ impl Row for ProbeRow {
             number(self.device_type),
             self.error_code.unwrap_or_default().to_owned(),
         ]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_have_a_port_or_not() {
-        for (text, expected) in [
-            ("10.0.0.9", "10.0.0.9:6036"),
-            ("10.0.0.9:9008", "10.0.0.9:9008"),
-            ("::1", "[::1]:6036"),
-            ("[::1]", "[::1]:6036"),
-            ("[::1]:80", "[::1]:80"),
-            ("Camera-1", "camera-1:6036"),
-        ] {
-            let endpoint = match address(text).unwrap() {
-                Address::Host(host) => Endpoint { host, port: 6036 },
-                Address::Endpoint(endpoint) => endpoint,
-            };
-            assert_eq!(endpoint.to_string(), expected, "{text}");
-        }
-        for bad in ["", "10.0.0", "http://x", "x:0", "x:99999"] {
-            assert!(address(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Label(edit::LabelArgs),
     /// Write a note on a device
     Note(edit::NoteArgs),
+    /// Vouch for devices that discoveries found
+    Verify(edit::VerifyArgs),
     /// Take devices out of the inventory
     Forget(edit::ForgetArgs),
 }
@@ -42,6 +44,7 @@ impl Command {
             Self::Search(args) => args.run(io).await,
             Self::Label(args) => args.run(io).await,
             Self::Note(args) => args.run(io).await,
+            Self::Verify(args) => args.run(io).await,
             Self::Forget(args) => args.run(io).await,
         }
     }

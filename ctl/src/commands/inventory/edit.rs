@@ -1,4 +1,4 @@
-//! `tvtctl inventory label`, `note` and `forget`.
+//! `tvtctl inventory label`, `note`, `verify` and `forget`.
 
 use tvtfleet_proto::error::ExitStatus;
 use tvtfleet_proto::model::query::EditDevices;
@@ -52,6 +52,23 @@ pub(crate) struct NoteArgs {
     how: HowArgs,
 }
 
+/// Arguments of `tvtctl inventory verify`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A device that merely answered a discovery gets no credential, unless its MAC address is one of
+TVT's. Verify it once you know that it is yours.
+
+Example:
+  tvtctl inventory list --state unverified
+  tvtctl inventory verify 10.20.0.5 58:5B:69:10:00:0B")]
+pub(crate) struct VerifyArgs {
+    /// Devices by any of their names
+    #[arg(value_name = "DEVICE", required = true)]
+    devices: Vec<String>,
+    #[command(flatten)]
+    how: HowArgs,
+}
+
 /// Arguments of `tvtctl inventory forget`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -68,7 +85,7 @@ pub(crate) struct ForgetArgs {
     how: HowArgs,
 }
 
-/// What the three have in common.
+/// What they have in common.
 #[derive(Debug, clap::Args)]
 struct HowArgs {
     /// How to write the devices afterwards: table, json or csv
@@ -113,6 +130,17 @@ impl NoteArgs {
         let request = EditDevices {
             devices: vec![self.device],
             note: Some(self.text),
+            ..EditDevices::default()
+        };
+        self.how.run(request, io).await
+    }
+}
+
+impl VerifyArgs {
+    pub(super) async fn run(self, io: &mut Io) -> Outcome {
+        let request = EditDevices {
+            devices: self.devices,
+            verify: true,
             ..EditDevices::default()
         };
         self.how.run(request, io).await

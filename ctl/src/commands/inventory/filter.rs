@@ -1,6 +1,7 @@
 //! Which devices a command lists.
 
 use tvtfleet_proto::model::api::ListDevices;
+use tvtfleet_proto::model::discovery::Standing;
 use tvtfleet_proto::model::id::{SiteId, TenantId};
 
 use crate::io::Io;
@@ -27,6 +28,15 @@ pub(super) struct FilterArgs {
         hide_default_value = true
     )]
     text: String,
+    /// Only devices that stand so to what discoveries saw: new, gone, moved, unverified; may be
+    /// repeated
+    #[arg(
+        long,
+        value_name = "STATE",
+        value_delimiter = ',',
+        conflicts_with = "at"
+    )]
+    state: Vec<Standing>,
     /// As it was known at this time: 2026-11-02, monday, 3d, or a moment
     #[arg(long, value_name = "TIME")]
     at: Option<Moment>,
@@ -44,6 +54,7 @@ impl FilterArgs {
             cursor: String::new(),
             limit: 0,
             at: self.at.map(|at| at.from(io.clock.now())),
+            standings: self.state,
         }
     }
 }

@@ -14,7 +14,7 @@ use super::view::DeviceRow;
 /// Arguments of `tvtctl inventory list`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  tvtctl inventory list --tenant acme --text TD-33\n  tvtctl inventory list --site acme/depot-1 --at monday"
+    after_help = "Examples:\n  tvtctl inventory list --tenant acme --text TD-33\n  tvtctl inventory list --state new,gone,moved\n  tvtctl inventory list --site acme/depot-1 --at monday"
 )]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -34,11 +34,17 @@ pub(super) struct DeviceRow {
     last_success: Option<String>,
     last_failure: Option<String>,
     note: String,
+    standings: Vec<&'static str>,
+    last_seen: Option<String>,
+    flags: Vec<&'static str>,
+    source_addr: Option<String>,
 }
 
 impl From<&DeviceView> for DeviceRow {
     fn from(device: &DeviceView) -> Self {
         let reported = device.facts.mac.map(|mac| mac.to_string());
+        let sighting = &device.sighting;
+        let seen = sighting.seen.as_ref();
         Self {
             device_id: device.device_id.clone(),
             site: device.site.to_string(),
@@ -61,6 +67,16 @@ impl From<&DeviceView> for DeviceRow {
             last_success: device.last_success.map(|moment| moment.to_string()),
             last_failure: device.last_failure.map(|code| code.to_string()),
             note: device.note.clone(),
+            standings: sighting
+                .standings
+                .iter()
+                .map(|word| word.as_str())
+                .collect(),
+            last_seen: sighting.last_seen.map(|moment| moment.to_string()),
+            flags: seen
+                .map(|seen| seen.flags.iter().map(|flag| flag.as_str()).collect())
+                .unwrap_or_default(),
+            source_addr: seen.map(|seen| seen.source.to_string()),
         }
     }
 }
@@ -81,12 +97,16 @@ impl DeviceRow {
         }
     }
 
-    fn condition(&self) -> &str {
-        match (&self.last_failure, &self.last_report) {
+    fn condition(&self) -> String {
+        let report = match (&self.last_failure, &self.last_report) {
             (Some(code), _) => code,
             (None, Some(_)) => "ok",
             (None, None) => "not reported yet",
-        }
+        };
+        let mut words = vec![report];
+        words.extend(&self.standings);
+        words.extend(&self.flags);
+        words.join(", ")
     }
 }
 
@@ -117,7 +137,7 @@ impl Row for DeviceRow {
             self.last_report
                 .clone()
                 .unwrap_or_else(|| "never".to_owned()),
-            self.condition().to_owned(),
+            self.condition(),
             self.labels.join(","),
         ]
     }
@@ -252,8 +272,9 @@ fn describe(device: &DeviceRow) -> String {
     );
     line("Labels", &device.labels.join(", "));
     line("Note", &device.note);
-    line("State", device.condition());
+    line("State", &device.condition());
     line("First known", &device.first_known);
+    line("Last seen", device.last_seen.as_deref().unwrap_or_default());
     line(
         "Last report",
         device.last_report.as_deref().unwrap_or_default(),

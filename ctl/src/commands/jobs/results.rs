@@ -1,5 +1,8 @@
 //! `tvtctl jobs results`.
 
+use tvtfleet_proto::model::ask::Ask;
+
+use crate::commands::discover;
 use crate::config::ServerArgs;
 use crate::exit::Outcome;
 use crate::io::Io;
@@ -12,7 +15,8 @@ use super::JobReference;
 /// Arguments of `tvtctl jobs results`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Devices that have not been reported are among the results, with the reason.
+Devices that have not been reported are among the results, with the reason. Of a discovery, the
+devices that it found are shown.
 
 Example:
   tvtctl jobs results last -o results.json --xlsx workbooks")]
@@ -31,6 +35,9 @@ impl Args {
         let plan = self.report.prepare(io)?;
         let server = Server::connect(&self.server, io).await?;
         let status = self.job.show(&server).await?;
+        if status.job.spec.work.ask == Ask::Discover {
+            return discover::show(&server, &status, plan.list_format(), true, io).await;
+        }
         let rows = server.results(status.job.id).await?;
         let changes = if plan.takes_changes(&rows) {
             Some(server.changes_of(&status.job).await?)

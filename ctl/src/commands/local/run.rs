@@ -1,18 +1,22 @@
 //! Scanning in this process: the agent's work, gathered into rows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tvt_agent::credentials::FixedCredential;
+use tvt_agent::discover::{self, DiscoverContext};
 use tvt_agent::policy::Policy;
 use tvt_agent::work::{SiteContext, WorkEvent, run_work};
 use tvt_agent::{ProtocolSettings, RetrySettings};
 use tvt_coordinator::render::console;
 use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::address::Host;
 use tvtfleet_proto::model::api::{ResultRow, RowOutcome};
 use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::backend::BackendChoice;
+use tvtfleet_proto::model::discovery::{DiscoverOptions, DiscoverReport};
 use tvtfleet_proto::model::id::{JobId, TargetNo};
 use tvtfleet_proto::model::identity::DeviceId;
 use tvtfleet_proto::model::inventory::InventoryEntry;
@@ -21,11 +25,15 @@ use tvtfleet_proto::model::report::DeviceReport;
 use tvtfleet_proto::model::want::{SiteWork, Target};
 
 use crate::config::LocalSettings;
+use crate::discovery::Live;
+use crate::error::CliError;
 use crate::io::Io;
 use crate::progress::Progress;
 
 /// Events that wait to be shown; the work waits when there are more.
 const EVENTS_MAX: usize = 256;
+/// Events of a discovery that wait to be shown; more are left out.
+const DISCOVER_EVENTS_MAX: usize = 1024;
 /// How long devices that are being asked may take once the user wants to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 
@@ -38,15 +46,24 @@ pub(super) enum End {
     Interrupted,
 }
 
-/// Scans the devices; the rows are in the order of `entries`, one for each.
+/// The devices of a scan.
+pub(super) struct Devices<'a> {
+    /// What is known of each.
+    pub(super) entries: &'a [InventoryEntry],
+    /// Those that merely answered a discovery, and get no credential.
+    pub(super) unverified: &'a BTreeSet<Host>,
+}
+
+/// Scans the devices; the rows are in the order of the entries, one for each.
 pub(super) async fn scan(
     job: JobId,
-    entries: &[InventoryEntry],
+    devices: &Devices<'_>,
     backend: BackendChoice,
     settings: &LocalSettings,
     progress: &Progress,
     io: &Io,
 ) -> (Vec<ResultRow>, End) {
+    let entries = devices.entries;
     let mut rows: Vec<ResultRow> = entries
         .iter()
         .map(|entry| unfinished(job, entry, settings))
@@ -55,7 +72,7 @@ pub(super) async fn scan(
     let (sender, mut events) = mpsc::channel(EVENTS_MAX);
     let work = run_work(
         job,
-        work(entries, backend, settings),
+        work(devices, backend, settings),
         site(settings, io),
         cancel,
         sender,
@@ -108,12 +125,12 @@ fn site(settings: &LocalSettings, io: &Io) -> Arc<SiteContext> {
     Arc::new(site.with_retry(retry).with_vendor(settings.vendor.clone()))
 }
 
-fn work(entries: &[InventoryEntry], backend: BackendChoice, settings: &LocalSettings) -> SiteWork {
+fn work(devices: &Devices<'_>, backend: BackendChoice, settings: &LocalSettings) -> SiteWork {
     let target = |(number, entry): (u32, &InventoryEntry)| Target {
         number: TargetNo(number),
         endpoint: entry.endpoint(settings.port.value),
         known_mac: entry.mac(),
-        trusted: true,
+        trusted: !devices.unverified.contains(&entry.host),
         credential: entry.credential.clone(),
     };
     SiteWork {
@@ -123,8 +140,10 @@ fn work(entries: &[InventoryEntry], backend: BackendChoice, settings: &LocalSett
             credential: None,
             parallel: settings.concurrency.value,
             device_deadline: settings.timeout.value,
+            scope: Default::default(),
+            discover: None,
         },
-        targets: (0..).zip(entries).map(target).collect(),
+        targets: (0..).zip(devices.entries).map(target).collect(),
     }
 }
 
@@ -153,4 +172,36 @@ fn fill(row: &mut ResultRow, report: Box<DeviceReport>) {
     let endpoint = row.entry.endpoint(row.port);
     row.device_id = DeviceId::strongest(&report.facts.serial, mac, None, &endpoint).to_string();
     row.outcome = RowOutcome::Reported(report);
+}
+
+/// Discovers devices from this computer, and shows them as they appear.
+///
+/// # Errors
+///
+/// Those of the discovery.
+pub(super) async fn discover(
+    options: DiscoverOptions,
+    quiet: bool,
+    io: &Io,
+) -> Result<DiscoverReport, CliError> {
+    let context = DiscoverContext {
+        policy: Policy {
+            // The person at this computer is the one who decides.
+            rate_max: u32::MAX,
+            ..Policy::default()
+        },
+        clock: Arc::clone(&io.clock),
+    };
+    let (sender, mut events) = mpsc::channel(DISCOVER_EVENTS_MAX);
+    let cancel = io.interrupt.child_token();
+    let work = discover::run(options, context, sender, cancel);
+    let mut live = Live::new(io, quiet);
+    let show = async {
+        while let Some(event) = events.recv().await {
+            live.show(event);
+        }
+        live.clear();
+    };
+    let (report, ()) = tokio::join!(work, show);
+    report.map_err(|error| CliError::new(error.code, error.text).hint(error.hint))
 }

@@ -1,15 +1,20 @@
 //! `tvtctl local scan`: the command that pytvt users know as `pytvt INVENTORY`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use tvt_coordinator::inventory::file::ReadOptions;
 use tvt_coordinator::render::console;
 use tvtfleet_proto::error::{ErrorCode, ExitStatus};
+use tvtfleet_proto::model::address::Host;
 use tvtfleet_proto::model::backend::BackendChoice;
+use tvtfleet_proto::model::discovery::DiscoveredDevice;
 use tvtfleet_proto::model::id::JobId;
 use tvtfleet_proto::model::inventory::InventoryEntry;
+use tvtfleet_proto::model::mac::MacAddr;
 
 use crate::config::{LocalArgs, LocalSettings};
+use crate::discovery::ScanSearchArgs;
 use crate::error::CliError;
 use crate::exit::{self, Outcome};
 use crate::id;
@@ -30,13 +35,15 @@ configuration file, default.
 
 Examples:
   tvtctl local scan devices.json --password-file secret -o results.json -o results.csv
-  tvtctl local scan failed.json --failed failed.json --xlsx workbooks"
+  tvtctl local scan failed.json --failed failed.json --xlsx workbooks
+  tvtctl local scan --discover --subnet 10.20.0.0/24 --password-file secret"
 )]
 pub(crate) struct Args {
     /// Inventory files in pytvt's format
-    #[arg(value_name = "INVENTORY", required = true)]
+    #[arg(value_name = "INVENTORY", required_unless_present_any = ["discover", "discover_only"])]
     inventories: Vec<PathBuf>,
-    /// Only devices whose site contains this text; upper and lower case are the same
+    /// Only devices whose site contains this text; upper and lower case are the same. Also the site
+    /// of discovered devices
     #[arg(
         short,
         long,
@@ -48,12 +55,14 @@ pub(crate) struct Args {
     /// Keep entries that name another maker than TVT
     #[arg(long)]
     all_makers: bool,
-    /// How to talk to the devices: auto, protocol, netsdk, sdk, sdk-local or both
+    /// How to talk to the devices: auto, protocol, webapi, cgi, netsdk, sdk, sdk-local or both
     #[arg(short, long, value_name = "BACKEND", default_value = "auto")]
     backend: BackendChoice,
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    search: ScanSearchArgs,
     #[command(flatten)]
     devices: LocalArgs,
     #[command(flatten)]
@@ -62,20 +71,45 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) async fn run(self, io: &mut Io) -> Outcome {
+        let discover = self.search.options()?;
+        if let Some(options) = discover.clone().filter(|_| self.search.is_only()) {
+            let report = run::discover(options, self.quiet, io).await?;
+            return super::discover::show(&report, self.quiet, io);
+        }
         let settings = self.devices.settle(io)?;
         let plan = self.report.prepare(io)?;
         let options = ReadOptions {
             include_all: self.all_makers,
             default_port: settings.port.value,
         };
-        let inventory = inventory::read(&self.inventories, &options, io)?;
+        let mut inventory = inventory::read(&self.inventories, &options, io)?;
+        let found = match discover {
+            Some(options) => {
+                let report = run::discover(options, self.quiet, io).await?;
+                super::discover::tell(&report, self.quiet, io);
+                report.devices
+            }
+            None => Vec::new(),
+        };
+        let unverified = self.join(&found, &mut inventory.entries);
         let entries = in_order(inventory.entries, &self.site);
         if entries.is_empty() {
             return Err(nothing_to_scan(&self.site, inventory.other_makers).into());
         }
         let job = JobId::new(id::fresh(&*io.clock));
         let progress = self.progress(&entries, &settings, io);
-        let (rows, end) = run::scan(job, &entries, self.backend, &settings, &progress, io).await;
+        let (rows, end) = run::scan(
+            job,
+            &run::Devices {
+                entries: &entries,
+                unverified: &unverified,
+            },
+            self.backend,
+            &settings,
+            &progress,
+            io,
+        )
+        .await;
         progress.finish();
         let written = plan.write(&rows, None, io)?;
         match end {
@@ -89,6 +123,42 @@ impl Args {
             )
             .into()),
         }
+    }
+
+    /// Adds the devices that were found and are not in the inventory. Returns those among them whose
+    /// maker is not known: they get no credential.
+    fn join(
+        &self,
+        found: &[DiscoveredDevice],
+        entries: &mut Vec<InventoryEntry>,
+    ) -> BTreeSet<Host> {
+        let mut unverified = BTreeSet::new();
+        for device in found {
+            let host = Host::Ip(device.address.into());
+            let mac = device.claims.mac;
+            let listed = |entry: &InventoryEntry| {
+                entry.host == host || (mac.is_some() && entry.mac() == mac)
+            };
+            if entries.iter().any(listed) {
+                continue;
+            }
+            if !mac.is_some_and(MacAddr::is_tvt) {
+                unverified.insert(host.clone());
+            }
+            entries.push(InventoryEntry {
+                port: device.scan_port(),
+                site_label: if self.site.is_empty() {
+                    "Discovered".to_owned()
+                } else {
+                    self.site.clone()
+                },
+                hostname: device.claims.name.clone(),
+                mac_text: mac.map(|mac| mac.to_string()).unwrap_or_default(),
+                manufacturer: "TVT".to_owned(),
+                ..InventoryEntry::bare(host)
+            });
+        }
+        unverified
     }
 
     fn progress(&self, entries: &[InventoryEntry], settings: &LocalSettings, io: &Io) -> Progress {

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use prost::Message;
 
-use super::samples;
+use super::{discovered, health, samples, searched};
 use crate::model::api::{JobStatus, ListDevices, SubmitJob};
 use crate::model::job::Selector;
 use crate::wire::v1;
@@ -23,7 +23,7 @@ fn encoded() -> BTreeMap<&'static str, Vec<u8>> {
         job: samples::job_view(),
         progress: vec![(samples::site(), samples::progress())],
     };
-    BTreeMap::from([
+    let mut all = BTreeMap::from([
         (
             "DeviceReport",
             v1::DeviceReport::from(samples::report()).encode_to_vec(),
@@ -37,6 +37,14 @@ fn encoded() -> BTreeMap<&'static str, Vec<u8>> {
             v1::OutBatch::from(samples::batch()).encode_to_vec(),
         ),
         ("Hello", v1::Hello::from(samples::hello()).encode_to_vec()),
+        (
+            "Checkup",
+            v1::Checkup::from(health::checkup()).encode_to_vec(),
+        ),
+        (
+            "SpoolHealth",
+            v1::SpoolHealth::from(health::spool_health()).encode_to_vec(),
+        ),
         (
             "Heartbeat",
             v1::Heartbeat::from(samples::heartbeat()).encode_to_vec(),
@@ -73,11 +81,11 @@ fn encoded() -> BTreeMap<&'static str, Vec<u8>> {
         ),
         (
             "DiscoverOptions",
-            v1::DiscoverOptions::from(samples::discover_options()).encode_to_vec(),
+            v1::DiscoverOptions::from(discovered::discover_options()).encode_to_vec(),
         ),
         (
             "DiscoverReport",
-            v1::DiscoverReport::from(samples::discover_report()).encode_to_vec(),
+            v1::DiscoverReport::from(discovered::discover_report()).encode_to_vec(),
         ),
         (
             "ListDevicesAt",
@@ -119,7 +127,21 @@ fn encoded() -> BTreeMap<&'static str, Vec<u8>> {
             "AgentView",
             v1::AgentView::from(samples::agent_view()).encode_to_vec(),
         ),
-    ])
+        (
+            "SubmitDiscovery",
+            v1::SubmitJob::from(searched::submit()).encode_to_vec(),
+        ),
+        (
+            "OutBatchSearched",
+            v1::OutBatch::from(searched::batch()).encode_to_vec(),
+        ),
+        (
+            "SearchPage",
+            v1::SearchPage::from(searched::searches()).encode_to_vec(),
+        ),
+    ]);
+    all.extend(searched::additions());
+    all
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! The messages on the wire: every domain value survives the trip, and what was released stays.
 
+mod discovered;
 mod frozen;
+mod health;
 mod roundtrip;
 mod samples;
+mod searched;

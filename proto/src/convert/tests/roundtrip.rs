@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use prost::Message;
 use uuid::Uuid;
 
-use super::samples;
+use super::{discovered, health, samples};
 use crate::convert::BadField;
 use crate::error::ErrorCode;
+use crate::model::agent::{AgentView, Heartbeat, Hello};
 use crate::model::api::*;
 use crate::model::channel::{Channel, ChannelLabel, ChannelStatus, StatusSource};
 use crate::model::id::{JobId, Sequence, TargetNo};
@@ -40,6 +41,8 @@ fn every_message_survives_the_trip() {
         OutBatch: samples::batch();
         Hello: samples::hello();
         Heartbeat: samples::heartbeat();
+        Heartbeat: Heartbeat { health: Some(health::spool_health()), ..samples::heartbeat() };
+        Hello: Hello { home: "boot.1.2".into(), ..samples::hello() };
         Watermark: samples::watermark();
         JobView: samples::job_view();
         Submitted: Submitted { job: samples::job_view() };
@@ -50,7 +53,7 @@ fn every_message_survives_the_trip() {
         ListJobs: ListJobs { before: Some(samples::job()), limit: 3 };
         ShowJob: ShowJob { job: None, after_version: 4, wait: Duration::from_secs(5) };
         CancelJob: CancelJob { job: samples::job() };
-        ReadResults: ReadResults { job: samples::job(), cursor: "x".into(), limit: 9 };
+        ReadResults: ReadResults { job: samples::job(), cursor: "x".into(), limit: 9, site: None, after: None };
         ResultPage: samples::rows();
         DevicePage: samples::devices();
         ListDevices: samples::list_devices();
@@ -69,8 +72,10 @@ fn every_message_survives_the_trip() {
         AddSite: AddSite { site: samples::site(), display_name: "D".into(), labels: vec!["l".into()] };
         SiteView: samples::site_view();
         AgentView: samples::agent_view();
-        DiscoverOptions: samples::discover_options();
-        DiscoverReport: samples::discover_report();
+        AgentView: AgentView { health: Some(health::spool_health()), ..samples::agent_view() };
+        Checkup: health::checkup();
+        DiscoverOptions: discovered::discover_options();
+        DiscoverReport: discovered::discover_report();
         CoordinatorInfo: CoordinatorInfo {
             version: "1".into(),
             started_at: samples::at(0),

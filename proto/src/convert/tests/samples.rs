@@ -11,7 +11,7 @@ use crate::model::ask::Ask;
 use crate::model::backend::{Backend, BackendChoice};
 use crate::model::change::*;
 use crate::model::channel::{Channel, ChannelLabel, ChannelStatus, StatusSource};
-use crate::model::discovery::*;
+use crate::model::discovery::Sighting;
 use crate::model::id::{Epoch, ImportId, JobId, Sequence, SiteId, TargetNo, WantRevision};
 use crate::model::inventory::InventoryEntry;
 use crate::model::job::*;
@@ -117,6 +117,8 @@ pub(super) fn report() -> DeviceReport {
                 code: None,
             },
         ],
+        answer: None,
+        found: None,
     }
 }
 
@@ -127,6 +129,8 @@ pub(super) fn options() -> WorkOptions {
         credential: Some("nvr-default".parse().unwrap()),
         parallel: 32,
         device_deadline: Duration::from_secs(20),
+        scope: Default::default(),
+        discover: None,
     }
 }
 
@@ -269,6 +273,7 @@ pub(super) fn hello() -> Hello {
         next: Sequence(9),
         want_revision: WantRevision(12),
         facts: agent_facts(),
+        home: String::new(),
     }
 }
 
@@ -279,6 +284,9 @@ pub(super) fn progress() -> Progress {
         failed: 1,
         running: 2,
         total: 9,
+        found: 0,
+        probes_done: 0,
+        probes_total: 0,
     }
 }
 
@@ -291,6 +299,8 @@ pub(super) fn heartbeat() -> Heartbeat {
         spool_bytes: 4096,
         agent_time: at(6),
         progress: vec![progress()],
+        health: None,
+        home: String::new(),
     }
 }
 
@@ -345,6 +355,7 @@ pub(super) fn devices() -> Page<DeviceView> {
         last_success: Some(at(4)),
         last_failure: Some(ErrorCode::ConnectTimeout),
         note: String::new(),
+        sighting: Sighting::default(),
     };
     Page {
         rows: vec![view],
@@ -362,6 +373,7 @@ pub(super) fn list_devices() -> ListDevices {
         cursor: "c".into(),
         limit: 50,
         at: None,
+        standings: vec![],
     }
 }
 
@@ -418,6 +430,7 @@ pub(super) fn edit() -> EditDevices {
         remove_labels: vec!["old".into()],
         note: Some("behind the bar".into()),
         forget: true,
+        verify: false,
     }
 }
 
@@ -500,92 +513,6 @@ pub(super) fn agent_view() -> AgentView {
         clock_skew_ms: -250,
         want_taken: WantRevision(12),
         want_newest: WantRevision(13),
-    }
-}
-
-pub(super) fn discover_options() -> DiscoverOptions {
-    DiscoverOptions {
-        subnets: vec!["10.20.0.0/24".parse().unwrap()],
-        excludes: vec!["10.20.0.1/32".parse().unwrap()],
-        methods: [Method::Ssdp, Method::Tcp].into(),
-        profile: Profile::Routed,
-        rate: Some(500),
-        tcp_ports: vec![6036, 9008],
-        parallel: 64,
-        interfaces: vec!["eth0".into()],
-        bind: Some([10, 20, 0, 9].into()),
-        wait: Duration::from_millis(3200),
-        rounds: 2,
-        known: vec![[10, 20, 0, 7].into()],
-        huge: true,
-        resume: Some(SweepCursor {
-            seed: 7,
-            position: 9,
-        }),
-    }
-}
-
-pub(super) fn discover_report() -> DiscoverReport {
-    let address = |last: u8| std::net::Ipv4Addr::from([10, 20, 0, last]);
-    DiscoverReport {
-        devices: vec![DiscoveredDevice {
-            address: address(5),
-            source: address(6),
-            addresses: vec![address(5), address(6)],
-            methods: [Method::Mhed, Method::Tcp].into(),
-            interfaces: vec!["eth0".into()],
-            greeted: vec![6036],
-            device_type: DeviceType::Nvr,
-            type_source: TypeSource::Series,
-            flags: [Flag::AddressMismatch].into(),
-            claims: Claims {
-                mac: Some(MacAddr::from([0x58, 0x5B, 0x69, 0x10, 0, 0x0B])),
-                address: Some(address(5)),
-                name: "Depot".into(),
-                model: "TD-3316B2".into(),
-                series: "TVT_NVR".into(),
-                serial: "N9K42".into(),
-                vendor: "TVT".into(),
-                software_version: "1.4.10.0".into(),
-                kernel_version: "4.9".into(),
-                build_date: "2023-05-10".into(),
-                data_port: 6036,
-                http_port: 80,
-                rtsp_port: 554,
-                subnet_mask: Some([255, 255, 255, 0].into()),
-                gateway: Some(address(1)),
-                dns1: Some(address(2)),
-                dns2: Some(address(3)),
-                dhcp: Some(true),
-                channels: Some(16),
-                type_code: Some(3),
-                family: Some(DeviceFamily::Head),
-                protocol_version: Some(11),
-            },
-        }],
-        politeness: Politeness {
-            rate: 200,
-            peak_rate: 210,
-            multicast: 8,
-            unicast: 508,
-            retries: 254,
-            echoes: 240,
-            connects: 12,
-            overruns: 1,
-            send_errors: 2,
-            dropped: 3,
-            addresses: 254,
-            duration: Duration::from_millis(6500),
-            changes: vec![RateChange {
-                after: Duration::from_millis(900),
-                rate: 100,
-                reason: "the kernel had no room".into(),
-            }],
-        },
-        notes: vec!["a note".into()],
-        cursor: Some(SweepCursor {
-            seed: 7,
-            position: 9,
-        }),
+        health: None,
     }
 }

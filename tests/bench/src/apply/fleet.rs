@@ -187,6 +187,8 @@ impl Fleet {
             failure: None,
             warnings: Vec::new(),
             attempts: vec![attempt],
+            answer: None,
+            found: None,
         }
     }
 }
@@ -204,6 +206,7 @@ impl Site {
                 hostname: "bench".to_owned(),
                 ..AgentFacts::default()
             },
+            home: String::new(),
         };
         let subject = subject::rpc(&self.id, RpcOp::Hello);
         let reply: v1::Watermark = request(bus, &subject, &v1::Hello::from(hello), REQUEST).await?;

@@ -20,6 +20,8 @@ pub(super) enum Wiring {
     Routed,
     /// In the searcher's own network; dark addresses cost an entry of the neighbour table.
     Flat,
+    /// Every address is the searcher's own computer's: nothing is dark, and no cable in between.
+    Local,
 }
 
 /// Who is there.
@@ -38,6 +40,7 @@ pub(super) struct Population {
 /// A stage; its namespaces end with it.
 pub(super) struct Stage {
     name: String,
+    wiring: Wiring,
     folder: TempDir,
     recorders: BTreeSet<String>,
     simulator: Option<Child>,
@@ -56,6 +59,7 @@ impl Stage {
     ) -> Result<Self> {
         let mut stage = Self {
             name: format!("tvtbench{}", std::process::id()),
+            wiring: *wiring,
             folder: tempfile::tempdir().context("cannot create a temporary folder")?,
             recorders: BTreeSet::new(),
             simulator: None,
@@ -63,7 +67,7 @@ impl Stage {
         stage.wire(*wiring, network)?;
         let (hosts, fleet) = populate(population, network)?;
         let length = match wiring {
-            Wiring::Routed => "32",
+            Wiring::Routed | Wiring::Local => "32",
             Wiring::Flat => network.rsplit('/').next().unwrap_or("32"),
         };
         stage.add_hosts(&hosts, length)?;
@@ -99,11 +103,19 @@ impl Stage {
     }
 
     fn site(&self) -> String {
-        format!("{}-s", self.name)
+        match self.wiring {
+            Wiring::Routed | Wiring::Flat => format!("{}-s", self.name),
+            Wiring::Local => self.searcher(),
+        }
     }
 
     fn wire(&self, wiring: Wiring, network: &str) -> Result<()> {
         let (searcher, site) = (self.searcher(), self.site());
+        if wiring == Wiring::Local {
+            ip(&format!("netns add {searcher}")).context("namespaces need root")?;
+            ip(&format!("-n {searcher} link set lo up"))?;
+            return ip(&format!("-n {searcher} route add local {network} dev lo"));
+        }
         for namespace in [&searcher, &site] {
             ip(&format!("netns add {namespace}")).context("namespaces need root")?;
             ip(&format!("-n {namespace} link set lo up"))?;
@@ -112,7 +124,9 @@ impl Stage {
             "link add {DEVICE} netns {searcher} type veth peer name {DEVICE} netns {site}"
         ))?;
         let (near, far) = match wiring {
-            Wiring::Routed => ("10.99.0.1/24".to_owned(), "10.99.0.2/24".to_owned()),
+            Wiring::Routed | Wiring::Local => {
+                ("10.99.0.1/24".to_owned(), "10.99.0.2/24".to_owned())
+            }
             Wiring::Flat => {
                 let length = network.rsplit('/').next().unwrap_or("24");
                 (format!("10.50.0.1/{length}"), format!("10.50.0.2/{length}"))
@@ -132,9 +146,13 @@ impl Stage {
     }
 
     fn add_hosts(&self, hosts: &[Ipv4Addr], length: &str) -> Result<()> {
+        let device = match self.wiring {
+            Wiring::Routed | Wiring::Flat => DEVICE,
+            Wiring::Local => "lo",
+        };
         let batch: String = hosts
             .iter()
-            .map(|host| format!("addr add {host}/{length} dev {DEVICE}\n"))
+            .map(|host| format!("addr add {host}/{length} dev {device}\n"))
             .collect();
         let mut child = Command::new("ip")
             .args(["-n", &self.site(), "-batch", "-"])
@@ -182,7 +200,7 @@ impl Drop for Stage {
             let _ = simulator.kill();
             let _ = simulator.wait();
         }
-        for namespace in [self.searcher(), self.site()] {
+        for namespace in BTreeSet::from([self.searcher(), self.site()]) {
             // Nothing is left to do where this fails.
             let _ = ip(&format!("netns del {namespace}"));
         }

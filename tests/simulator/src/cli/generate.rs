@@ -54,6 +54,9 @@ pub(super) struct Arguments {
     /// Folder for the inventories
     #[arg(long, value_name = "DIR")]
     inventory_dir: Option<PathBuf>,
+    /// Give every recorder web interfaces, each on a free port
+    #[arg(long)]
+    web: bool,
 }
 
 /// Generates and writes the files.
@@ -70,6 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         channels: arguments.channels,
         head: arguments.head,
         broken: arguments.broken.iter().copied().collect(),
+        web: arguments.web,
     };
     let fleet = spec.generate().context("cannot generate this fleet")?;
     fleet.save(&arguments.out)?;

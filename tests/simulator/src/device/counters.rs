@@ -33,6 +33,8 @@ pub enum Counter {
     ScansCompleted,
     /// Protocol violations of clients.
     Violations,
+    /// Requests to the web interfaces.
+    HttpRequests,
     /// Bytes received.
     BytesIn,
     /// Bytes sent.
@@ -66,6 +68,9 @@ pub struct CounterSnapshot {
     pub scans_completed: u64,
     /// Protocol violations of clients.
     pub violations: u64,
+    /// Requests to the web interfaces.
+    #[serde(default)]
+    pub http_requests: u64,
     /// Bytes received.
     pub bytes_in: u64,
     /// Bytes sent.
@@ -87,6 +92,7 @@ pub(crate) struct Counts {
     tunnel_requests: AtomicU64,
     scans_completed: AtomicU64,
     violations: AtomicU64,
+    http_requests: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
 }
@@ -118,6 +124,7 @@ impl Counts {
             tunnel_requests: self.value(Counter::TunnelRequests),
             scans_completed: self.value(Counter::ScansCompleted),
             violations: self.value(Counter::Violations),
+            http_requests: self.value(Counter::HttpRequests),
             bytes_in: self.value(Counter::BytesIn),
             bytes_out: self.value(Counter::BytesOut),
             violation_records: Vec::new(),
@@ -136,6 +143,7 @@ impl Counts {
             Counter::TunnelRequests => &self.tunnel_requests,
             Counter::ScansCompleted => &self.scans_completed,
             Counter::Violations => &self.violations,
+            Counter::HttpRequests => &self.http_requests,
             Counter::BytesIn => &self.bytes_in,
             Counter::BytesOut => &self.bytes_out,
         }

@@ -9,13 +9,14 @@ use tokio::time::Instant;
 
 use super::counters::{Board, Counter, CounterSnapshot, Counts};
 use super::gate::Gate;
-use super::listener::{Listeners, bind};
+use super::listener::{Door, Listeners, bind};
 use super::live::Live;
 use super::lock::{LockBook, Verdict};
 use super::mutation::{Mutation, MutationError, changed};
 use super::session_book::SessionBook;
 use super::spec::{DeviceSpec, LockRule};
 use super::violation::{Violation, ViolationRecord};
+use crate::web::WebState;
 
 /// Violations kept per device; more are only counted.
 const VIOLATIONS_KEPT: usize = 100;
@@ -35,6 +36,9 @@ pub struct Device {
     violations: Mutex<Vec<ViolationRecord>>,
     connections: AtomicU64,
     listeners: Listeners,
+    web: Mutex<WebState>,
+    web_address: Option<SocketAddr>,
+    web_listeners: Listeners,
 }
 
 impl Device {
@@ -47,6 +51,9 @@ impl Device {
     ) -> std::io::Result<Arc<Self>> {
         let wanted = SocketAddr::new(spec.ip, spec.port);
         let (address, bound) = bind(wanted, spec.listens(), spec.banner_9008)?;
+        let web = spec.web.as_ref();
+        let web = web.map(|web| bind(SocketAddr::new(spec.ip, web.port), true, false));
+        let (web_address, web_bound) = web.transpose()?.unzip();
         let device = Arc::new(Self {
             address,
             seed,
@@ -60,14 +67,29 @@ impl Device {
             violations: Mutex::default(),
             connections: AtomicU64::new(0),
             listeners: Listeners::default(),
+            web: Mutex::default(),
+            web_address,
+            web_listeners: Listeners::default(),
         });
-        device.listeners.serve(&device, bound);
+        if let Some(bound) = web_bound {
+            device.web_listeners.serve(&device, bound, Door::Web);
+        }
+        device.listeners.serve(&device, bound, Door::Protocol);
         Ok(device)
     }
 
     /// Returns the address, with the port that was taken.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns the address of the web interfaces, with the port that was taken.
+    pub fn web_address(&self) -> Option<SocketAddr> {
+        self.web_address
+    }
+
+    pub(crate) fn web_state(&self) -> MutexGuard<'_, WebState> {
+        locked(&self.web)
     }
 
     /// Says whether the device accepts connections.
@@ -101,6 +123,13 @@ impl Device {
             Mutation::Remove => self.listeners.close(self.address).await?,
             Mutation::Restore => self.listeners.reopen(self, self.live().spec.banner_9008)?,
             Mutation::ClearLocks => locked(&self.locks).clear(),
+            Mutation::EndWebSessions => {
+                let ended = std::mem::take(&mut locked(&self.web).sessions);
+                for session in ended.values() {
+                    self.session_ended(session.number);
+                }
+                locked(&self.web).nonces.clear();
+            }
             change @ (Mutation::RenameCamera { .. }
             | Mutation::SetCameraOnline { .. }
             | Mutation::AddCamera { .. }
@@ -108,7 +137,8 @@ impl Device {
             | Mutation::RenameDevice { .. }
             | Mutation::SetFirmware { .. }
             | Mutation::SetPassword { .. }
-            | Mutation::SetFaults { .. }) => {
+            | Mutation::SetFaults { .. }
+            | Mutation::SetWeb { .. }) => {
                 let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
                 let spec = changed(live.spec.clone(), change)?;
                 *live = Arc::new(Live::new(spec));
@@ -130,6 +160,7 @@ impl Device {
     /// Stops the device without waiting.
     pub(crate) fn abort(&self) {
         self.listeners.abort();
+        self.web_listeners.abort();
     }
 
     pub(crate) fn live(&self) -> Arc<Live> {

@@ -11,11 +11,21 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::conversation;
 use super::handle::Device;
 use super::spec::CAMERA_PORT;
+use crate::web;
 
 /// Connections of one device at a time; more are closed at once.
 const CONNECTION_LIMIT: usize = 1024;
 /// Rest after a failed accept, so that running connections can end.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// What stands behind a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The binary protocol.
+    Protocol,
+    /// The web interfaces.
+    Web,
+}
 
 /// The sockets of a device: listening, or kept shut.
 #[derive(Debug, Default)]
@@ -71,14 +81,14 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
 
 impl Listeners {
     /// Starts to accept, or to refuse.
-    pub(crate) fn serve(&self, device: &Arc<Device>, bound: Bound) {
+    pub(crate) fn serve(&self, device: &Arc<Device>, bound: Bound, door: Door) {
         let mut state = self.state();
         match bound {
             Bound::Shut(socket) => state.shut = Some(socket),
             Bound::Open(listeners) => {
                 let accepting = listeners
                     .into_iter()
-                    .map(|listener| tokio::spawn(accept(Arc::downgrade(device), listener)));
+                    .map(|listener| tokio::spawn(accept(Arc::downgrade(device), listener, door)));
                 state.tasks.extend(accepting);
             }
         }
@@ -111,7 +121,7 @@ impl Listeners {
         }
         drop(self.state().shut.take());
         let (_, bound) = bind(device.address(), true, camera_port)?;
-        self.serve(device, bound);
+        self.serve(device, bound, Door::Protocol);
         Ok(())
     }
 
@@ -128,7 +138,7 @@ impl Listeners {
 }
 
 /// Accepts until aborted or until the device is gone.
-async fn accept(device: Weak<Device>, listener: TcpListener) {
+async fn accept(device: Weak<Device>, listener: TcpListener, door: Door) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -142,7 +152,10 @@ async fn accept(device: Weak<Device>, listener: TcpListener) {
             Ok((stream, _)) if connections.len() < CONNECTION_LIMIT => {
                 let connection = device.connected();
                 connections.spawn(async move {
-                    conversation::serve(&device, stream, connection).await;
+                    match door {
+                        Door::Protocol => conversation::serve(&device, stream, connection).await,
+                        Door::Web => web::serve(&device, stream).await,
+                    }
                 });
             }
             Ok(_) => tracing::warn!(device = %device.address(), "too many connections"),

@@ -34,5 +34,6 @@ pub use value::{Firmware, Mac, Password, TextError};
 pub use violation::{Violation, ViolationRecord};
 
 pub(crate) use counters::Board;
+pub(crate) use lock::Verdict;
 pub(crate) use random::Random;
 pub(crate) use responder::Responder;

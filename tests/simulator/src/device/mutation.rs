@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::fault::FaultRule;
 use super::spec::DeviceSpec;
 use super::value::{Firmware, Password};
+use crate::web::WebSpec;
 
 /// Keys under which a camera object may carry its channel.
 const CHANNEL_KEYS: [&str; 3] = ["channel", "Channel", "ChannelNo"];
@@ -71,6 +72,13 @@ pub enum Mutation {
         /// New faults.
         faults: Vec<FaultRule>,
     },
+    /// Changes the web interfaces; the port stays.
+    SetWeb {
+        /// What they are from now on.
+        web: WebSpec,
+    },
+    /// Ends every session of the pages and forgets every nonce.
+    EndWebSessions,
     /// Switches the recorder off: nothing listens, connections are dropped.
     Remove,
     /// Switches it on again at the same address.
@@ -148,9 +156,10 @@ pub(crate) fn changed(
         Mutation::RenameDevice { name } => spec.name = name,
         Mutation::SetFirmware { firmware } => spec.firmware = firmware,
         Mutation::SetPassword { password } => spec.password = password,
+        Mutation::SetWeb { web } => spec.web = Some(web),
         Mutation::SetFaults { faults } => spec.faults = faults,
         // These three change what runs, not what it is; the device sees to them.
-        Mutation::Remove | Mutation::Restore | Mutation::ClearLocks => {}
+        Mutation::Remove | Mutation::Restore | Mutation::EndWebSessions | Mutation::ClearLocks => {}
     }
     Ok(spec)
 }

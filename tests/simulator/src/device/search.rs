@@ -33,6 +33,8 @@ pub(crate) enum Form {
     Upnp,
     /// A document that ends in the middle.
     Truncated,
+    /// A document with entities that unfold to gigabytes.
+    Bomb,
     /// No answer.
     None,
 }
@@ -116,6 +118,7 @@ impl Search {
                  LOCATION: http://{}:49152/upnpdevicedesc.xml\r\n\r\n",
                 spec.mac, spec.ip
             ),
+            Form::Bomb => bomb(&document),
             Form::None => return None,
         };
         Some(text.into_bytes())
@@ -241,6 +244,17 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+}
+
+/// The document behind a DTD whose last entity is ten to the ninth words, with that as its name.
+fn bomb(document: &str) -> String {
+    let mut text = String::from("<!DOCTYPE multicastSearchResult [<!ENTITY a0 \"tvt\">");
+    for depth in 1..=9 {
+        let inner = format!("&a{};", depth - 1).repeat(10);
+        text.push_str(&format!("<!ENTITY a{depth} \"{inner}\">"));
+    }
+    text.push_str("]>");
+    text + &document.replacen("<tcpIp>", "<tcpIp><devName>&a9;</devName>", 1)
 }
 
 #[cfg(test)]

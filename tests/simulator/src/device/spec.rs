@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::fault::{Fault, FaultRule, Phase};
 use super::value::{Firmware, Mac, Password};
+use crate::web::WebSpec;
 
 /// Port of recorders.
 pub(crate) const RECORDER_PORT: u16 = 6036;
@@ -130,6 +131,9 @@ pub struct DeviceSpec {
     /// Faults, each with a probability or a position.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultRule>,
+    /// The web interfaces, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<WebSpec>,
 }
 
 fn default_port() -> u16 {
@@ -209,6 +213,7 @@ impl DeviceSpec {
             before_login: BeforeLogin::default(),
             reply_id: ReplyId::default(),
             faults: Vec::new(),
+            web: None,
         }
     }
 

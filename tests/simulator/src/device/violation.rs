@@ -35,6 +35,10 @@ pub enum Violation {
     Pipelined,
     /// The client fell silent and left the connection open.
     LeftOpen,
+    /// A password went to a web interface that asked for a proof.
+    PasswordShown,
+    /// A count of a nonce that is not the next one.
+    NonceCount,
 }
 
 /// One recorded violation.

@@ -9,6 +9,7 @@ use super::broken::Broken;
 use super::names::{FIRMWARE, MAC_PREFIXES, MODELS, PLACES, SITES};
 use crate::device::{DeviceSpec, Firmware, Kind, Mac, Random};
 use crate::fleet::Fleet;
+use crate::web::WebSpec;
 
 /// Hosts used in each /24.
 const HOSTS: usize = 254;
@@ -40,6 +41,8 @@ pub struct FleetSpec {
     pub head: usize,
     /// Broken recorders by kind; they are standard otherwise.
     pub broken: BTreeMap<Broken, usize>,
+    /// Every recorder has web interfaces, each on a free port.
+    pub web: bool,
 }
 
 /// Why a fleet cannot be generated.
@@ -80,6 +83,7 @@ impl FleetSpec {
             channels: 8,
             head: 0,
             broken: BTreeMap::new(),
+            web: false,
         }
     }
 
@@ -144,6 +148,7 @@ impl FleetSpec {
             low_byte(within % HOSTS).wrapping_add(1),
         );
         let mut spec = DeviceSpec::new(SocketAddr::new(IpAddr::V4(ip), self.port));
+        spec.web = self.web.then(WebSpec::default);
         spec.site = SITES
             .get(site)
             .map_or_else(|| format!("Site {}", site + 1), |name| (*name).to_owned());

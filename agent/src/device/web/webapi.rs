@@ -1,0 +1,198 @@
+//! The driver of the web API.
+
+use tokio::time::timeout_at;
+use tvtfleet_proto::device::http::{Trouble, measure};
+use tvtfleet_proto::device::webapi::{Errand, Login, Query, Scope, Session, Step};
+use tvtfleet_proto::device::xml::Element;
+use tvtfleet_proto::error::{ErrorCode, ErrorKind};
+use tvtfleet_proto::model::answer::Answer as Found;
+use tvtfleet_proto::model::ask::Ask;
+use tvtfleet_proto::model::backend::Backend;
+use tvtfleet_proto::model::report::Failure;
+use tvtfleet_proto::model::time::UtcMillis;
+
+use super::link::Link;
+use super::{answer, failure};
+use crate::budget::{LoginPermit, Spent};
+use crate::device::interface::{Answer, Device, DeviceError, Support};
+use crate::device::visit::Visit;
+
+/// One device, over its web API.
+#[derive(Debug)]
+pub(crate) struct WebApiDevice<'a> {
+    visit: Visit<'a>,
+    link: Link<'a>,
+    session: Session,
+    permit: Option<LoginPermit<'a>>,
+    /// When the last request went and its answer came.
+    last_exchange: (UtcMillis, UtcMillis),
+}
+
+impl<'a> WebApiDevice<'a> {
+    /// A driver for one visit; nothing is opened yet. A patient one looks longer for the port.
+    pub(crate) fn new(visit: Visit<'a>, patient: bool) -> Self {
+        let known = visit.site.web_known.of(&visit.target.endpoint);
+        Self {
+            visit,
+            link: Link::new(visit, patient),
+            session: Session::new(known.dialect),
+            permit: None,
+            last_exchange: (UtcMillis::new(0), UtcMillis::new(0)),
+        }
+    }
+
+    /// Asks only who the device is.
+    pub(crate) async fn identity(&mut self) -> Result<Answer, Failure> {
+        let Some(errand) = Errand::new(Ask::Info, None) else {
+            return Ok(Answer::default());
+        };
+        let errand = self.run(errand).await?;
+        let found = errand.finish().map_err(|trouble| self.failed(trouble))?;
+        Ok(answer(Ask::Scan, found))
+    }
+
+    async fn run(&mut self, mut errand: Errand) -> Result<Errand, Failure> {
+        while let Some(query) = errand.question() {
+            let result = self.question(query).await?;
+            let endpoint = &self.visit.target.endpoint;
+            let dialect = self.session.dialect();
+            if result.is_ok() {
+                self.visit
+                    .site
+                    .web_known
+                    .learn(endpoint, |known| known.dialect = Some(dialect));
+            }
+            errand
+                .take(dialect, result)
+                .map_err(|trouble| self.failed(trouble))?;
+        }
+        Ok(errand)
+    }
+
+    /// Asks one question until the device answers it. The outer error ends the visit.
+    async fn question(&mut self, query: Query) -> Result<Result<Element, Trouble>, Failure> {
+        let scope = Scope {
+            from: self.visit.scope.from.clone(),
+            to: self.visit.scope.to.clone(),
+        };
+        loop {
+            let random = uuid::Uuid::new_v4().as_u128();
+            let credential = self.visit.gate.credential;
+            let request = match self.session.request(query, &scope, credential, random) {
+                Ok(request) => request,
+                Err(trouble) => return Ok(Err(trouble)),
+            };
+            let sent = self.visit.site.clock.now();
+            let response = self.link.send(&request).await.map_err(|failure| Failure {
+                credentials_sent: self.in_vain(),
+                ..failure
+            })?;
+            self.last_exchange = (sent, self.visit.site.clock.now());
+            match self.session.read(&response) {
+                Ok(Step::Done(root)) => {
+                    self.settle(Spent::Accepted);
+                    return Ok(Ok(root));
+                }
+                Ok(Step::Again) => {}
+                Ok(Step::Login(login)) => self.ask_gate(login).await?,
+                Err(trouble) => {
+                    let refused = trouble.code.kind() == ErrorKind::Credentials;
+                    self.settle(spent(&trouble));
+                    return if refused {
+                        Err(self.failed(trouble))
+                    } else {
+                        Ok(Err(trouble))
+                    };
+                }
+            }
+        }
+    }
+
+    async fn ask_gate(&mut self, login: Login) -> Result<(), Failure> {
+        let Visit {
+            target, site, gate, ..
+        } = self.visit;
+        let shown = login.shows_password && !self.link.is_private();
+        if shown && !site.policy.plaintext_login.covers(target.trusted) {
+            let text = "the device wants the password in clear, which this site's policy forbids";
+            return Err(Failure::new(ErrorCode::PolicyRefused, text));
+        }
+        let leave = timeout_at(self.visit.deadline.into(), gate.pass(target.known_mac)).await;
+        match leave {
+            Ok(Ok(permit)) => {
+                self.permit = Some(permit);
+                self.session.login();
+                Ok(())
+            }
+            Ok(Err(barred)) => Err(barred),
+            Err(_) => Err(Failure::new(
+                ErrorCode::DeviceDeadline,
+                "the time for the device ran out",
+            )),
+        }
+    }
+
+    fn settle(&mut self, spent: Spent) {
+        if let Some(permit) = self.permit.take() {
+            permit.settle(spent);
+        }
+    }
+
+    fn in_vain(&self) -> bool {
+        self.session.shown() && !self.session.accepted()
+    }
+
+    fn failed(&self, trouble: Trouble) -> Failure {
+        let refused = trouble.code.kind() == ErrorKind::Credentials;
+        failure(trouble, self.in_vain() || (refused && self.session.shown()))
+    }
+}
+
+/// What a failed answer to a login says of it: a refusal counts, and so does what is no answer of this
+/// interface. Its other failures come after the device took the credential.
+fn spent(trouble: &Trouble) -> Spent {
+    if trouble.code == ErrorCode::AccountLocked {
+        Spent::Locked { retry_after: None }
+    } else if matches!(
+        trouble.code.kind(),
+        ErrorKind::Credentials | ErrorKind::Protocol
+    ) {
+        Spent::OneTry
+    } else {
+        Spent::Accepted
+    }
+}
+
+impl Device for WebApiDevice<'_> {
+    fn backend(&self) -> Backend {
+        Backend::WebApi
+    }
+
+    fn supports(&self, ask: Ask) -> Support {
+        if Errand::new(ask, None).is_some() {
+            Support::Full
+        } else {
+            Support::None
+        }
+    }
+
+    async fn ask(&mut self, ask: Ask) -> Result<Answer, DeviceError> {
+        let Some(errand) = Errand::new(ask, self.visit.scope.channel) else {
+            let text = "the web API cannot answer this";
+            return Err(Failure::new(ErrorCode::UnsupportedVariant, text).into());
+        };
+        let errand = self.run(errand).await?;
+        let mut found = errand.finish().map_err(|trouble| self.failed(trouble))?;
+        if let Some(Found::Clock(readings)) = &mut found.answer {
+            let (sent, received) = self.last_exchange;
+            readings
+                .iter_mut()
+                .for_each(|reading| measure(reading, sent, received));
+        }
+        Ok(answer(ask, found))
+    }
+
+    async fn close(self) {
+        // Every request shows its credential: there is no session to end.
+    }
+}

@@ -1,0 +1,177 @@
+//! `tvtctl device ASK`: one question to single devices, from this computer.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tvt_agent::credentials::FixedCredential;
+use tvt_agent::policy::Policy;
+use tvt_agent::work::{SiteContext, WorkEvent, run_work};
+use tvt_agent::{ProtocolSettings, RetrySettings, WebPort, WebSettings};
+use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::address::Endpoint;
+use tvtfleet_proto::model::ask::Ask;
+use tvtfleet_proto::model::backend::BackendChoice;
+use tvtfleet_proto::model::id::{JobId, TargetNo};
+use tvtfleet_proto::model::job::WorkOptions;
+use tvtfleet_proto::model::want::{SiteWork, Target};
+
+use crate::answers::{self, Asked};
+use crate::commands::asking::ScopeArgs;
+use crate::config::{LocalArgs, LocalSettings};
+use crate::error::CliError;
+use crate::exit::Outcome;
+use crate::id;
+use crate::io::Io;
+use crate::output::Format;
+use crate::progress::Progress;
+
+use super::address::{Address, address};
+
+/// Events that wait to be shown; the work waits when there are more.
+const EVENTS_MAX: usize = 256;
+
+/// Arguments of `tvtctl device ASK`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Web interfaces are looked for on 443 over TLS, then 80 and 8080; --web-port names others. A refused
+password is not tried on another interface.
+
+Examples:
+  tvtctl device clock 10.0.0.9 10.0.0.10 --password-file secret
+  tvtctl device info 10.0.0.9 --web-port 8443/tls --format json
+  tvtctl device recording-segments 10.0.0.9 --channel 2 --from '2026-11-01 00:00:00' --to '2026-11-01 23:59:59'")]
+pub(crate) struct Args {
+    /// Address or name of a device, with the port of its binary protocol where that is another
+    #[arg(value_name = "HOST[:PORT]", required = true, value_parser = address)]
+    devices: Vec<Address>,
+    /// How to talk to the devices: auto, protocol, webapi or cgi
+    #[arg(short, long, value_name = "BACKEND", default_value = "auto")]
+    backend: BackendChoice,
+    /// Port of the web interfaces, with /tls for TLS; may be repeated
+    #[arg(long, value_name = "PORT[/tls]", value_parser = web_port)]
+    web_port: Vec<WebPort>,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    local: LocalArgs,
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+    /// How to write the answers
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+impl Args {
+    pub(super) async fn run(self, ask: Ask, io: &mut Io) -> Outcome {
+        let scope = self.scope.check(ask)?;
+        let settings = self.local.settle(io)?;
+        let endpoints: Vec<Endpoint> = self
+            .devices
+            .iter()
+            .map(|device| device.endpoint(settings.port.value))
+            .collect();
+        let total = u64::try_from(endpoints.len()).unwrap_or(u64::MAX);
+        let progress = Progress::new(io, self.quiet, total);
+        let work = SiteWork {
+            options: WorkOptions {
+                ask,
+                backend: self.backend,
+                credential: None,
+                parallel: settings.concurrency.value,
+                device_deadline: settings.timeout.value,
+                scope,
+                discover: None,
+            },
+            targets: (0..).zip(&endpoints).map(target).collect(),
+        };
+        let site = site(&settings, self.web_port, io);
+        let asked = asked(work, site, &endpoints, &progress, io).await;
+        progress.finish();
+        let written = answers::write(ask, &asked, self.format, io)?;
+        if io.interrupt.is_cancelled() {
+            let text = "interrupted; some devices were not asked";
+            return Err(CliError::new(ErrorCode::Interrupted, text).into());
+        }
+        Ok(written)
+    }
+}
+
+/// Asks all devices; the answers are in the order of `endpoints`, one for each.
+async fn asked(
+    work: SiteWork,
+    site: Arc<SiteContext>,
+    endpoints: &[Endpoint],
+    progress: &Progress,
+    io: &Io,
+) -> Vec<Asked> {
+    let mut all: Vec<Asked> = endpoints
+        .iter()
+        .map(|endpoint| Asked {
+            site: String::new(),
+            address: endpoint.to_string(),
+            outcome: Err(ErrorCode::DeviceCancelled),
+        })
+        .collect();
+    let job = JobId::new(id::fresh(&*io.clock));
+    let (sender, mut events) = mpsc::channel(EVENTS_MAX);
+    let run = run_work(job, work, site, io.interrupt.child_token(), sender);
+    let collect = async {
+        let (mut done, mut failed) = (0_u64, 0_u64);
+        while let Some(event) = events.recv().await {
+            let WorkEvent::Finished(report) = event else {
+                continue;
+            };
+            let place = usize::try_from(report.target.0).unwrap_or(usize::MAX);
+            done = done.saturating_add(1);
+            failed = failed.saturating_add(u64::from(!report.is_success()));
+            progress.advance(done, failed);
+            if let Some(one) = all.get_mut(place) {
+                one.outcome = Ok(report);
+            }
+        }
+    };
+    tokio::join!(run, collect);
+    all
+}
+
+fn target((number, endpoint): (u32, &Endpoint)) -> Target {
+    Target {
+        number: TargetNo(number),
+        endpoint: endpoint.clone(),
+        known_mac: None,
+        // Somebody typed its address.
+        trusted: true,
+        credential: None,
+    }
+}
+
+fn site(settings: &LocalSettings, ports: Vec<WebPort>, io: &Io) -> Arc<SiteContext> {
+    let protocol = ProtocolSettings {
+        allow_empty_password: settings.allow_empty_password,
+        ..ProtocolSettings::default()
+    };
+    let retry = RetrySettings {
+        retries: settings.retries,
+        ..RetrySettings::default()
+    };
+    let usual = WebSettings::default();
+    let web = WebSettings {
+        ports: if ports.is_empty() { usual.ports } else { ports },
+        ..WebSettings::default()
+    };
+    let credentials = Box::new(FixedCredential(settings.credential.clone()));
+    let clock = Arc::clone(&io.clock);
+    let site = SiteContext::new(credentials, Policy::default(), protocol, clock);
+    Arc::new(site.with_retry(retry).with_web(web, Arc::default()))
+}
+
+fn web_port(text: &str) -> Result<WebPort, String> {
+    let (number, tls) = match text.split_once('/') {
+        Some((number, "tls")) => (number, true),
+        Some(_) => return Err("write PORT or PORT/tls".to_owned()),
+        None => (text, false),
+    };
+    let port = crate::config::port(number)?;
+    Ok(WebPort { port, tls })
+}

@@ -1,0 +1,11 @@
+//! What the commands that discover devices have in common: options, and how what is found is shown.
+
+mod follow;
+mod live;
+mod options;
+mod rows;
+
+pub(crate) use follow::Finds;
+pub(crate) use live::Live;
+pub(crate) use options::{LookArgs, ScanSearchArgs};
+pub(crate) use rows::{FoundRow, tell_searched};

@@ -1,0 +1,81 @@
+//! How far a device's clock is off.
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use crate::model::answer::ClockReading;
+use crate::model::time::UtcMillis;
+
+/// Half of the second that the reading leaves open.
+const GRAIN_MS: i64 = 500;
+
+/// Notes the drift of a reading that was asked for at `sent` and came at `received`.
+///
+/// The device is taken to have read its clock halfway. A zone or time that cannot be understood
+/// leaves the drift unknown.
+pub fn measure(reading: &mut ClockReading, sent: UtcMillis, received: UtcMillis) {
+    let zone = reading
+        .time_zone
+        .as_deref()
+        .and_then(|zone| TimeZone::posix(zone).ok());
+    let local = reading
+        .local_time
+        .as_deref()
+        .and_then(|time| time.replacen('T', " ", 1).parse::<DateTime>().ok());
+    let Some((zone, local)) = zone.zip(local) else {
+        return;
+    };
+    let found = zone.to_ambiguous_timestamp(local);
+    let ambiguous = found.is_ambiguous();
+    let Ok(timestamp) = found.compatible() else {
+        return;
+    };
+    let trip = received.millis().saturating_sub(sent.millis()).max(0);
+    let here = sent.millis().saturating_add(trip / 2);
+    // The device cut its clock down to whole seconds.
+    let there = timestamp.as_millisecond().saturating_add(GRAIN_MS);
+    reading.drift_ms = Some(there.saturating_sub(here));
+    reading.drift_error_ms = u64::try_from(trip / 2 + GRAIN_MS).ok();
+    reading.ambiguous = Some(ambiguous);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drift(zone: &str, local: &str, sent: i64) -> ClockReading {
+        let mut reading = ClockReading {
+            time_zone: Some(zone.into()),
+            local_time: Some(local.into()),
+            ..ClockReading::default()
+        };
+        measure(
+            &mut reading,
+            UtcMillis::new(sent),
+            UtcMillis::new(sent + 200),
+        );
+        reading
+    }
+
+    #[test]
+    fn the_sign_of_a_posix_zone_is_the_other_way_round() {
+        // 2025-01-15 10:30:00 in China is 02:30:00 UTC.
+        let at = 1_736_908_200_000;
+        let reading = drift("CST-8", "2025-01-15 10:30:00", at);
+        assert_eq!(
+            (reading.drift_ms, reading.drift_error_ms),
+            (Some(400), Some(600))
+        );
+        assert_eq!(reading.ambiguous, Some(false));
+        let late = drift("CST-8:00:00", "2025-01-15T10:31:00", at);
+        assert_eq!(late.drift_ms, Some(60_400));
+    }
+
+    #[test]
+    fn the_repeated_hour_is_said_and_nonsense_is_unknown() {
+        let zone = "CET-1CEST,M3.5.0,M10.5.0/3";
+        assert_eq!(drift(zone, "2025-10-26 02:30:00", 0).ambiguous, Some(true));
+        assert_eq!(drift("nowhere", "2025-10-26 02:30:00", 0).drift_ms, None);
+        assert_eq!(drift(zone, "yesterday", 0).drift_ms, None);
+    }
+}

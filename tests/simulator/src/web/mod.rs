@@ -1,0 +1,18 @@
+//! The web interfaces of a recorder: the web API in two dialects, and the pages' commands.
+//!
+//! Read from the reference a second time, independently of the product. Passwords, lock-outs and the
+//! limit of sessions are those of the binary protocol.
+
+mod api;
+mod calendar;
+mod cgi;
+mod digest;
+mod http;
+mod server;
+mod spec;
+mod state;
+
+pub use spec::{ApiDialect, ApiLogin, PagesLogin, WebFault, WebSpec};
+
+pub(crate) use server::serve;
+pub(crate) use state::WebState;

@@ -1,0 +1,104 @@
+//! What a fleet file says about the web interfaces of a recorder.
+
+use serde::{Deserialize, Serialize};
+
+/// The web interfaces of one recorder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebSpec {
+    /// Port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// What the web API speaks.
+    pub api: ApiDialect,
+    /// How users log in to the web API.
+    pub api_login: ApiLogin,
+    /// Requests per nonce until it is stale; 0: never.
+    pub nonce_uses: u32,
+    /// How users log in to the pages.
+    pub pages: PagesLogin,
+    /// The model.
+    pub model: String,
+    /// Seconds that the clock is ahead.
+    pub clock_offset_s: i64,
+    /// Whether the RTSP server is on.
+    pub rtsp_on: bool,
+    /// What every answer is instead of what it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<WebFault>,
+}
+
+impl Default for WebSpec {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            api: ApiDialect::FlatV2,
+            api_login: ApiLogin::Digest,
+            nonce_uses: 0,
+            pages: PagesLogin::Modern,
+            model: "TD-EX3316".to_owned(),
+            clock_offset_s: 0,
+            rtsp_on: true,
+            fault: None,
+        }
+    }
+}
+
+/// What the web API speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApiDialect {
+    /// Nothing: every path is unknown.
+    Off,
+    /// Documents of version 1: no list of commands, channels beside an empty list.
+    FlatV1,
+    /// Documents of version 2.
+    FlatV2,
+    /// Paths below `/LAPI/V1.0`.
+    Lapi,
+}
+
+/// How users log in to the web API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApiLogin {
+    /// Basic only.
+    Basic,
+    /// Digest with MD5.
+    Digest,
+    /// Digest with SHA-256 beside one with MD5.
+    DigestSha256,
+}
+
+/// How users log in to the pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PagesLogin {
+    /// There are none.
+    Off,
+    /// The token comes with the greeting.
+    Classic,
+    /// The token comes with the login, the cookie only as an element.
+    Modern,
+    /// The password in base64, then Basic.
+    Legacy,
+}
+
+/// What every answer of the web interfaces is instead of what it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WebFault {
+    /// This status with a page.
+    Status(u16),
+    /// A page for people with status 200.
+    Html,
+    /// Half of the body that was announced.
+    Truncated,
+    /// The way to another address.
+    Redirect(String),
+    /// A body without an end.
+    Endless,
+    /// A body that says it is compressed.
+    Gzip,
+    /// No answer.
+    Mute,
+}

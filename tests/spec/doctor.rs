@@ -1,0 +1,75 @@
+//! `tvtctl doctor` against a real fleet: all is well, then it is not.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tvt_sim::FleetSpec;
+use tvtfleet_tests::eventually;
+use tvtfleet_tests::fleet::TestFleet;
+
+fn levels<'a>(findings: &'a Value, area: &str) -> Vec<(&'a str, &'a str)> {
+    let all = findings["findings"].as_array().expect("findings").iter();
+    all.filter(|finding| finding["area"] == area)
+        .map(|finding| {
+            let text = |key: &str| finding[key].as_str().expect("text");
+            (text("level"), text("subject"))
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_is_named_with_what_to_do() {
+    let spec = FleetSpec {
+        sites: 2,
+        ..FleetSpec::new(3, 4)
+    };
+    let mut fleet = TestFleet::empty(&spec, Duration::ZERO).await;
+    fleet.coordinator_lines = "[timing]\noffline_after_ms = 1500\n".into();
+    fleet.agent_lines = "[limits]\nheartbeat_ms = 200\n".into();
+    fleet.start_coordinator();
+    fleet.know_sites().await;
+    for site in fleet.sites() {
+        fleet.start_agent(site);
+    }
+    fleet.until_online(2).await;
+    let doctor = ["doctor", "--format", "json"];
+    let found = fleet.ctl(&doctor).await.json();
+    for area in ["server", "stream", "lag", "database"] {
+        let found = levels(&found, area);
+        assert!(!found.is_empty(), "{area}");
+        assert!(found.iter().all(|(level, _)| *level == "ok"), "{found:?}");
+    }
+    assert_eq!(levels(&found, "agent"), [("ok", "")]);
+
+    fleet.kill_agent("acme/south").await;
+    let found = eventually("the dead agent is noticed", || async {
+        let found = fleet.ctl(&doctor).await.json();
+        (levels(&found, "agent").len() > 1).then_some(found)
+    })
+    .await;
+    assert_eq!(levels(&found, "agent")[1], ("warn", "acme/south"));
+
+    // The stream of results goes while nobody looks.
+    let gone = async_nats::jetstream::new(raw(&fleet).await)
+        .delete_stream("TVT_OUT")
+        .await;
+    assert!(gone.expect("an answer").success);
+    let said = fleet
+        .ctl(&["doctor", "--trouble", "--format", "json"])
+        .await
+        .ended(1);
+    let found = said.json();
+    assert!(
+        levels(&found, "stream").contains(&("fail", "TVT_OUT")),
+        "{found}"
+    );
+    let all = found["findings"].as_array().unwrap().iter();
+    assert!(all.clone().all(|finding| finding["level"] != "ok"));
+    assert!(all.clone().all(|finding| finding["advice"] != ""));
+}
+
+async fn raw(fleet: &TestFleet) -> async_nats::Client {
+    async_nats::connect(fleet.nats.url())
+        .await
+        .expect("a connection")
+}

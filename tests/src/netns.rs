@@ -1,0 +1,253 @@
+//! Networks that a test makes: namespaces joined by virtual cables, with simulated recorders in them.
+//!
+//! Needs root and the `ip` command.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use crate::program::workspace_binary;
+
+/// Namespaces of one test; removed when dropped.
+#[derive(Debug)]
+pub struct Lab {
+    prefix: String,
+    folder: TempDir,
+    simulators: Vec<Child>,
+    namespaces: Vec<String>,
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+impl Lab {
+    /// Makes a lab; `None` where namespaces cannot be made.
+    #[expect(clippy::print_stdout, reason = "says why a test does nothing")]
+    pub fn new(test: &str) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped {test}: network namespaces need root");
+            return None;
+        }
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mut lab = Self {
+            prefix: format!("tvtd{}x{number}", std::process::id()),
+            folder: TempDir::new().expect("the network of the test"),
+            simulators: Vec::new(),
+            namespaces: Vec::new(),
+        };
+        match Command::new("ip")
+            .args(["netns", "add", &lab.name("agent")])
+            .output()
+        {
+            Ok(output) if output.status.success() => {}
+            failed => {
+                println!("skipped {test}: `ip netns add` does not work: {failed:?}");
+                return None;
+            }
+        }
+        lab.namespaces.push("agent".to_owned());
+        lab.inside("agent", "ip link set lo up");
+        Some(lab)
+    }
+
+    fn name(&self, namespace: &str) -> String {
+        format!("{}-{namespace}", self.prefix)
+    }
+
+    /// Adds a namespace and a cable from the agent's to it: `cable` names both ends' addresses.
+    pub fn cable(&mut self, namespace: &str, device: &str, near: &str, far: &str) {
+        let (full, agent) = (self.name(namespace), self.name("agent"));
+        if !self.namespaces.iter().any(|known| known == namespace) {
+            ip(&format!("netns add {full}"));
+            self.namespaces.push(namespace.to_owned());
+            self.inside(namespace, "ip link set lo up");
+        }
+        ip(&format!(
+            "link add {device} netns {agent} type veth peer name {device} netns {full}"
+        ));
+        for (namespace, address) in [("agent", near), (namespace, far)] {
+            self.inside(namespace, &format!("ip addr add {address} dev {device}"));
+            self.inside(namespace, &format!("ip link set {device} up"));
+        }
+    }
+
+    /// Gives a namespace more addresses, which answer like hosts of their own.
+    pub fn hosts(
+        &self,
+        namespace: &str,
+        device: &str,
+        addresses: impl IntoIterator<Item = String>,
+    ) {
+        let batch: String = addresses
+            .into_iter()
+            .map(|address| format!("addr add {address} dev {device}\n"))
+            .collect();
+        let mut child = Command::new("ip")
+            .args(["netns", "exec", &self.name(namespace), "ip", "-batch", "-"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("the network of the test");
+        child
+            .stdin
+            .take()
+            .expect("the network of the test")
+            .write_all(batch.as_bytes())
+            .expect("the network of the test");
+        assert!(child.wait().expect("the network of the test").success());
+    }
+
+    /// Runs a command in a namespace.
+    ///
+    /// # Panics
+    ///
+    /// It fails.
+    pub fn inside(&self, namespace: &str, command: &str) {
+        ip(&format!("netns exec {} {command}", self.name(namespace)));
+    }
+
+    /// Starts recorders; when this returns, they answer.
+    pub fn simulate(&mut self, namespace: &str, devices: &[Value]) {
+        let path = self
+            .folder
+            .path()
+            .join(format!("fleet{}.json", self.simulators.len()));
+        std::fs::write(&path, Value::from(devices).to_string()).expect("the network of the test");
+        let mut child = Command::new("ip")
+            .args(["netns", "exec", &self.name(namespace)])
+            .arg(workspace_binary("tvt-sim"))
+            .arg("serve")
+            .arg(&path)
+            .arg("--exit-on-stdin-eof")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the network of the test");
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().expect("the network of the test"))
+            .read_line(&mut line)
+            .expect("the network of the test");
+        assert!(line.contains("\"ready\""), "the simulator says {line:?}");
+        self.simulators.push(child);
+    }
+
+    /// The folder of the test.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A program of the workspace, to be started in a namespace.
+    #[must_use]
+    pub fn command(&self, namespace: &str, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command
+            .args(["netns", "exec", &self.name(namespace)])
+            .arg(workspace_binary(program));
+        command
+    }
+
+    /// Ends the recorders that were started with the `position`-th call.
+    ///
+    /// # Panics
+    ///
+    /// There was no such call.
+    pub fn end_simulator(&mut self, position: usize) {
+        let simulator = &mut self.simulators[position];
+        simulator.kill().expect("a simulator");
+        simulator.wait().expect("its end");
+    }
+
+    /// Passes connections to the loopback interface of a namespace on to a port of the test's own, so
+    /// that a program in there reaches a server out here. Returns the port; ends with the handle.
+    ///
+    /// # Panics
+    ///
+    /// The namespace cannot be entered.
+    pub fn relay(&self, namespace: &str, port: u16) -> (u16, Relay) {
+        let path = format!("/run/netns/{}", self.name(namespace));
+        // A socket belongs to the namespace of the thread that makes it, wherever it is used.
+        let entered = std::thread::spawn(move || {
+            let file = File::open(path).expect("the namespace");
+            rustix::thread::move_into_link_name_space(
+                file.as_fd(),
+                Some(rustix::thread::LinkNameSpaceType::Network),
+            )
+            .expect("the way into the namespace");
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port")
+        });
+        let listener = entered.join().expect("a listener");
+        listener.set_nonblocking(true).expect("a listener");
+        let near = listener.local_addr().expect("its address").port();
+        let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+        let task = tokio::spawn(async move {
+            while let Ok((mut inner, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let target = (Ipv4Addr::LOCALHOST, port);
+                    if let Ok(mut outer) = tokio::net::TcpStream::connect(target).await {
+                        // Either end may leave whenever it likes.
+                        let _ = tokio::io::copy_bidirectional(&mut inner, &mut outer).await;
+                    }
+                });
+            }
+        });
+        (near, Relay(task))
+    }
+}
+
+/// Connections passed on into a namespace, for as long as this lives.
+#[derive(Debug)]
+pub struct Relay(JoinHandle<()>);
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for simulator in &mut self.simulators {
+            let _ = simulator.kill();
+            let _ = simulator.wait();
+        }
+        for namespace in &self.namespaces {
+            let _ = Command::new("ip")
+                .args(["netns", "del", &self.name(namespace)])
+                .status();
+        }
+    }
+}
+
+fn ip(arguments: &str) {
+    let output = Command::new("ip")
+        .args(arguments.split_whitespace())
+        .output()
+        .expect("the network of the test");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ip {arguments}: {text}");
+}
+
+/// A MAC address with one of TVT's prefixes.
+#[must_use]
+pub fn mac(last: u8) -> String {
+    format!("58:5B:69:00:00:{last:02X}")
+}
+
+/// A recorder that listens on `port`; further keys come from `more`.
+#[must_use]
+pub fn recorder(address: &str, last: u8, port: u16, more: Value) -> Value {
+    let mut device =
+        json!({"ip": address, "mac": mac(last), "port": port, "name": format!("d{last}")});
+    device
+        .as_object_mut()
+        .expect("the network of the test")
+        .extend(more.as_object().expect("the network of the test").clone());
+    device
+}
