@@ -60,18 +60,21 @@ fn states(
 ) -> Vec<BackendState> {
     let configured = Configured::by(settings);
     vec![
-        BackendState {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..state(
-                Backend::Protocol,
-                true,
-                Ok((String::new(), "built in".to_owned())),
-            )
-        },
+        built_in(Backend::Protocol),
+        built_in(Backend::WebApi),
+        built_in(Backend::Cgi),
+        built_in(Backend::Discovery),
         state(Backend::Netsdk, configured.library, netsdk),
         state(Backend::Sdk, configured.bridge, bridge),
         state(Backend::SdkLocal, settings.script.is_some(), script),
     ]
+}
+
+fn built_in(backend: Backend) -> BackendState {
+    BackendState {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..state(backend, true, Ok((String::new(), "built in".to_owned())))
+    }
 }
 
 /// A version and a place, or what is wrong.
@@ -156,21 +159,21 @@ mod tests {
             names,
             Backend::ALL.iter().map(|b| b.as_str()).collect::<Vec<_>>()
         );
-        assert!(found[0].usable);
+        let (built_in, vendor) = found.split_at(4);
+        assert!(built_in.iter().all(|state| state.usable));
         for (state, variable) in
-            found
+            vendor
                 .iter()
-                .skip(1)
                 .zip(["TVT_SDK_PATH", "TVT_API_URL", "TVT_SCAN_SCRIPT"])
         {
             assert!(!state.usable, "{state:?}");
             assert!(state.detail.contains(variable), "{state:?}");
         }
         assert!(
-            found[1].detail.contains(nowhere.to_str().unwrap()),
+            vendor[0].detail.contains(nowhere.to_str().unwrap()),
             "{:?}",
-            found[1]
+            vendor[0]
         );
-        assert!(found[1].configured && found[2].configured && !found[3].configured);
+        assert!(vendor[0].configured && vendor[1].configured && !vendor[2].configured);
     }
 }

@@ -76,6 +76,7 @@ impl Args {
 fn ask(text: &str) -> Result<Ask, String> {
     match text.parse() {
         Ok(Ask::Scan | Ask::Probe) => Err("use tvtctl scan".to_owned()),
+        Ok(Ask::Discover) => Err("use tvtctl discover".to_owned()),
         Ok(ask) => Ok(ask),
         Err(error) => Err(format!("{error}")),
     }
