@@ -90,7 +90,7 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The end of a certificate in DER: certificate { tbs { [0] version, serial, algorithm, issuer,
+/// The end of a certificate in DER: certificate { tbs { `[0]` version, serial, algorithm, issuer,
 /// validity { notBefore, notAfter } ... } ... }.
 fn not_after(der: &[u8]) -> Option<UtcMillis> {
     let (_, certificate, _) = element(der)?;

@@ -44,7 +44,7 @@ where
     write_bounded(rows, report, ROWS_MAX, writer)
 }
 
-/// As [`write`], with sheets of at most `rows_max` rows.
+/// As [`write()`], with sheets of at most `rows_max` rows.
 pub(super) fn write_bounded<'a, R>(
     rows: &'a [R],
     report: &FleetReport<'_>,

@@ -60,7 +60,7 @@ impl FlatResult {
     ///
     /// # Errors
     ///
-    /// Codes by the table of the vendor's guide; see [`trouble`](Self::trouble).
+    /// Codes by the table of the vendor's guide.
     pub fn into_document(self, response: &Response) -> Result<Element, Trouble> {
         match (self.outcome, self.root) {
             (Outcome::Ok, Some(root)) => Ok(root),
