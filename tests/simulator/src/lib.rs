@@ -9,6 +9,7 @@
 //! The protocol is read here a second time, independently of the product, and pinned to the same
 //! vectors.
 
+mod alarm;
 mod control;
 mod device;
 mod fleet;

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 use tvtfleet_proto::device::tvt::{
-    CommandId, Compat, Decoder, Event, Frame, Goal, HeadLogin, Header, Init, KeySource, LoginPlan,
-    Outcome, Session, SessionConfig, StandardLogin, TunnelMode, TunnelReply, Unit,
+    CommandId, Compat, Decoder, Event, Frame, Goal, HeadLogin, Header, Init, Json, KeySource,
+    LoginPlan, Outcome, Session, SessionConfig, StandardLogin, TunnelMode, TunnelReply, Unit,
     classify_login_failure, extract, limits, login_failure_code, normalise, password_head,
     password_standard, tunnel_request, username_head,
 };
@@ -263,14 +263,16 @@ fn http_reply_content(vector: &Value) -> Answer {
 }
 
 fn extract_cameras(vector: &Value) -> Answer {
-    let found = extract(input(vector, "json")?, compat(vector));
+    let text = input(vector, "json")?.to_string();
+    let document = Json::read(&text).map_err(|_| "a document is JSON")?;
+    let found = extract(&document, compat(vector));
     Ok(json!({ "cameras": cameras(&found.channels) }))
 }
 
 fn normalize_camera(vector: &Value) -> Answer {
-    let item = input(vector, "item")?
-        .as_object()
-        .ok_or("an item is an object")?;
+    let text = input(vector, "item")?.to_string();
+    let document = Json::read(&text).map_err(|_| "an item is JSON")?;
+    let item = document.as_object().ok_or("an item is an object")?;
     Ok(json!({ "camera": normalise(item, compat(vector)).as_ref().map(camera) }))
 }
 

@@ -1,10 +1,9 @@
 //! The codecs of the TVT binary protocol.
 
-use serde_json::Value;
 use tvtfleet_proto::device::tvt::explain::{self as explaining, FieldValue, Piece, Sender};
 use tvtfleet_proto::device::tvt::{
-    CodecError, Compat, Decoder, HeadLogin, HttpContent, Init, StandardLogin, TunnelReply, Unit,
-    extract, limits,
+    CodecError, Compat, Decoder, HeadLogin, HttpContent, Init, Json, StandardLogin, TunnelReply,
+    Unit, extract, limits,
 };
 
 /// Decodes a stream at once and in pieces; byte 0 is the size of the pieces.
@@ -103,7 +102,7 @@ pub fn cameras_json(bytes: &[u8]) {
         sequence: 1,
         content: bytes,
     });
-    if let Ok(document) = serde_json::from_slice::<Value>(bytes) {
+    if let Ok(document) = Json::read(&String::from_utf8_lossy(bytes)) {
         for compat in [Compat::None, Compat::Pytvt051] {
             let cameras = extract(&document, compat);
             assert!(

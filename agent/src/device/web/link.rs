@@ -1,10 +1,7 @@
 //! Requests to one device: one connection, one port, bounded in time and size.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::ClientConfig;
-use rustls::crypto::ring;
 use tokio::time::{sleep_until, timeout_at};
 use tvtfleet_proto::device::http::{Method, Request, Response};
 use tvtfleet_proto::device::xml::limits;
@@ -12,8 +9,9 @@ use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::address::Host;
 use tvtfleet_proto::model::report::Failure;
 
-use super::pins::{PinVerifier, is_changed};
+use super::pins::is_changed;
 use super::settings::{PORTS_MAX, WebPort};
+use super::tls;
 use crate::device::connect::{cancelled, reachable};
 use crate::device::visit::Visit;
 
@@ -103,19 +101,9 @@ impl<'a> Link<'a> {
         let site = self.visit.site;
         let host = self.visit.target.endpoint.host.to_string();
         let addresses = reachable(self.visit, port.port).await?;
-        let provider = Arc::new(ring::default_provider());
-        let verifier = PinVerifier {
-            place: format!("{host}:{}", port.port),
-            pins: Arc::clone(&site.pins),
-            provider: Arc::clone(&provider),
-        };
         let internal = |text: String| Failure::new(ErrorCode::Internal, text);
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| internal(format!("TLS: {error}")))?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+        let tls = tls::config(format!("{host}:{}", port.port), &site.pins)
+            .map_err(|error| internal(format!("TLS: {error}")))?;
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(reqwest::redirect::Policy::none())

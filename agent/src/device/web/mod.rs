@@ -8,6 +8,7 @@ mod known;
 mod link;
 mod pins;
 mod settings;
+mod tls;
 mod webapi;
 
 pub(crate) use cgi::CgiDevice;

@@ -11,11 +11,11 @@
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
-use serde_json::{Map, Value};
 
 use super::cameras::{Cameras, normalise};
 use super::config::Compat;
 use super::field::keep_trimmed;
+use super::json::{Json, Object};
 use super::limits::{CAMERAS, XML_DEPTH, XML_ELEMENTS};
 
 /// Elements that are a camera wherever they stand.
@@ -74,7 +74,7 @@ struct Walk {
     open: Vec<String>,
     elements: usize,
     /// The camera being read, and how many elements were open around it.
-    camera: Option<(Map<String, Value>, usize)>,
+    camera: Option<(Object<'static>, usize)>,
     text: String,
     cameras: Cameras,
 }
@@ -97,7 +97,7 @@ impl Walk {
             .last()
             .is_some_and(|parent| LIST_ELEMENTS.contains(&parent.as_str()));
         if self.camera.is_none() && (CAMERA_ELEMENTS.contains(&name) || in_list && name == ITEM) {
-            self.camera = Some((Map::new(), self.open.len()));
+            self.camera = Some((Object::default(), self.open.len()));
         }
         self.open.push(name.to_owned());
         self.text.clear();
@@ -125,7 +125,7 @@ impl Walk {
                 if depth == around.saturating_add(1) {
                     let (key, value) = field(name, keep_trimmed(&self.text));
                     // The first one counts, as everywhere.
-                    item.entry(key).or_insert(value);
+                    item.add(key.into(), value);
                 }
                 self.camera = Some((item, around));
             }
@@ -134,7 +134,7 @@ impl Walk {
         self.text.clear();
     }
 
-    fn take(&mut self, item: &Map<String, Value>, compat: Compat) {
+    fn take(&mut self, item: &Object<'static>, compat: Compat) {
         let Some(channel) = normalise(item, compat) else {
             return;
         };
@@ -157,24 +157,28 @@ fn refuse_type(declared: &str) -> XmlFault {
 }
 
 /// A field under the name and with the value that the JSON list would have.
-fn field(name: String, text: String) -> (String, Value) {
-    let number = |text: &str| text.parse::<i64>().ok().map(Value::from);
+fn field(name: String, text: String) -> (String, Json<'static>) {
+    let number = |text: &str| {
+        text.parse::<i64>()
+            .ok()
+            .map(|number| Json::Number(number.into()))
+    };
     match name.as_str() {
         "channelID" | "channelId" | "channel" => (
             "channel".to_owned(),
-            number(&text).unwrap_or(Value::String(text)),
+            number(&text).unwrap_or(Json::Text(text.into())),
         ),
-        "ipAddress" => ("address".to_owned(), Value::String(text)),
+        "ipAddress" => ("address".to_owned(), Json::Text(text.into())),
         "online" | "status" | "Status" | "OnlineStatus" => ("status".to_owned(), status(text)),
-        _ => (name, Value::String(text)),
+        _ => (name, Json::Text(text.into())),
     }
 }
 
-fn status(text: String) -> Value {
+fn status(text: String) -> Json<'static> {
     match text.to_ascii_lowercase().as_str() {
-        "1" | "true" | "online" | "videoon" => Value::from(1),
-        "0" | "false" | "offline" | "videoloss" => Value::from(0),
-        _ => Value::String(text),
+        "1" | "true" | "online" | "videoon" => Json::Number(1.into()),
+        "0" | "false" | "offline" | "videoloss" => Json::Number(0.into()),
+        _ => Json::Text(text.into()),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Finding a channel list in a device's JSON, whatever its field names.
 
-use serde_json::{Map, Number, Value};
+use serde_json::Number;
 
 use super::config::Compat;
 use super::field::{keep, keep_trimmed};
+use super::json::{Json, Object};
 use super::limits::{CAMERAS, JSON_DEPTH};
 use crate::model::channel::{Channel, ChannelLabel, ChannelStatus, StatusSource};
 
@@ -46,28 +47,28 @@ pub struct Cameras {
 /// document's order; the first list with at least one camera is the answer. Arrays inside arrays
 /// are not entered.
 #[must_use]
-pub fn extract(document: &Value, compat: Compat) -> Cameras {
+pub fn extract(document: &Json<'_>, compat: Compat) -> Cameras {
     search(document, compat, JSON_DEPTH).unwrap_or_default()
 }
 
-fn search(value: &Value, compat: Compat, depth: usize) -> Option<Cameras> {
+fn search(value: &Json<'_>, compat: Compat, depth: usize) -> Option<Cameras> {
     let deeper = depth.checked_sub(1)?;
     match value {
-        Value::Object(object) => LISTS
+        Json::Object(object) => LISTS
             .iter()
-            .filter_map(|key| object.get(*key)?.as_array())
+            .filter_map(|key| object.get(key)?.as_list())
             .find_map(|list| from_list(list, compat))
             .or_else(|| {
                 object
                     .values()
                     .find_map(|member| search(member, compat, deeper))
             }),
-        Value::Array(list) => from_list(list, compat),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        Json::List(list) => from_list(list, compat),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) => None,
     }
 }
 
-fn from_list(list: &[Value], compat: Compat) -> Option<Cameras> {
+fn from_list(list: &[Json<'_>], compat: Compat) -> Option<Cameras> {
     let mut found = list
         .iter()
         .filter_map(|item| normalise(item.as_object()?, compat));
@@ -81,7 +82,7 @@ fn from_list(list: &[Value], compat: Compat) -> Option<Cameras> {
 
 /// Reads one camera; `None` for an object with neither a name nor an address.
 #[must_use]
-pub fn normalise(item: &Map<String, Value>, compat: Compat) -> Option<Channel> {
+pub fn normalise(item: &Object<'_>, compat: Compat) -> Option<Channel> {
     let name = text(item, &NAMES);
     let address = text(item, &ADDRESSES);
     if name.is_empty() && address.is_empty() {
@@ -100,54 +101,54 @@ pub fn normalise(item: &Map<String, Value>, compat: Compat) -> Option<Channel> {
 }
 
 /// The first member of these names whose value is true in Python's sense.
-fn first_truthy<'a>(item: &'a Map<String, Value>, names: &[&str]) -> Option<&'a Value> {
+fn first_truthy<'a>(item: &'a Object<'a>, names: &[&str]) -> Option<&'a Json<'a>> {
     names
         .iter()
-        .filter_map(|name| item.get(*name))
+        .filter_map(|name| item.get(name))
         .find(|value| is_truthy(value))
 }
 
-fn is_truthy(value: &Value) -> bool {
+fn is_truthy(value: &Json<'_>) -> bool {
     match value {
-        Value::Null => false,
-        Value::Bool(truth) => *truth,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(list) => !list.is_empty(),
-        Value::Object(object) => !object.is_empty(),
+        Json::Null => false,
+        Json::Bool(truth) => *truth,
+        Json::Number(number) => number.as_f64() != Some(0.0),
+        Json::Text(text) => !text.is_empty(),
+        Json::List(list) => !list.is_empty(),
+        Json::Object(object) => !object.is_empty(),
     }
 }
 
-fn text(item: &Map<String, Value>, names: &[&str]) -> String {
+fn text(item: &Object<'_>, names: &[&str]) -> String {
     match first_truthy(item, names) {
         None => String::new(),
-        Some(Value::String(text)) => keep_trimmed(text),
-        Some(Value::Bool(_)) => "True".to_owned(),
-        Some(value) => keep_trimmed(&value.to_string()),
+        Some(Json::Text(text)) => keep_trimmed(text),
+        Some(Json::Bool(_)) => "True".to_owned(),
+        Some(value) => keep_trimmed(&serde_json::to_string(value).unwrap_or_default()),
     }
 }
 
-fn label(value: Option<&Value>) -> ChannelLabel {
+fn label(value: Option<&Json<'_>>) -> ChannelLabel {
     match value {
-        Some(Value::String(text)) => ChannelLabel::Text(keep(text)),
-        Some(Value::Number(number)) => number.as_i64().map_or_else(
+        Some(Json::Text(text)) => ChannelLabel::Text(keep(text)),
+        Some(Json::Number(number)) => number.as_i64().map_or_else(
             || ChannelLabel::Text(number.to_string()),
             ChannelLabel::Number,
         ),
-        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => {
+        Some(Json::Null | Json::Bool(_) | Json::List(_) | Json::Object(_)) | None => {
             ChannelLabel::Number(0)
         }
     }
 }
 
-fn status(item: &Map<String, Value>, compat: Compat) -> ChannelStatus {
+fn status(item: &Object<'_>, compat: Compat) -> ChannelStatus {
     match first_truthy(item, &STATUSES) {
-        Some(Value::Bool(_)) => ChannelStatus::Online,
-        Some(Value::Number(number)) if number.as_u64() == Some(1) => ChannelStatus::Online,
-        Some(Value::Number(number)) if is_integer(number) => ChannelStatus::Offline,
-        Some(Value::String(text)) => ChannelStatus::from_text(&keep(text)),
+        Some(Json::Bool(_)) => ChannelStatus::Online,
+        Some(Json::Number(number)) if number.as_u64() == Some(1) => ChannelStatus::Online,
+        Some(Json::Number(number)) if is_integer(number) => ChannelStatus::Offline,
+        Some(Json::Text(text)) => ChannelStatus::from_text(&keep(text)),
         Some(_) => ChannelStatus::Unknown,
-        None if compat == Compat::None && STATUSES.iter().any(|name| says_no(item.get(*name))) => {
+        None if compat == Compat::None && STATUSES.iter().any(|name| says_no(item.get(name))) => {
             ChannelStatus::Offline
         }
         None => ChannelStatus::NotReported,
@@ -159,26 +160,26 @@ fn is_integer(number: &Number) -> bool {
 }
 
 /// Whether a value that is not truthy is the word "no": 0 or false, not an absent or empty one.
-fn says_no(value: Option<&Value>) -> bool {
+fn says_no(value: Option<&Json<'_>>) -> bool {
     match value {
-        Some(Value::Bool(_)) => true,
-        Some(Value::Number(number)) => is_integer(number),
-        Some(Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_)) | None => false,
+        Some(Json::Bool(_)) => true,
+        Some(Json::Number(number)) => is_integer(number),
+        Some(Json::Null | Json::Text(_) | Json::List(_) | Json::Object(_)) | None => false,
     }
 }
 
 /// A port from a number (its fraction dropped) or decimal text; 0 for anything else.
-fn port(value: Option<&Value>) -> u16 {
+fn port(value: Option<&Json<'_>>) -> u16 {
     match value {
-        Some(Value::Number(number)) => number
+        Some(Json::Number(number)) => number
             .as_u64()
             .map_or_else(
                 || number.as_f64().map(whole_port),
                 |whole| u16::try_from(whole).ok(),
             )
             .unwrap_or(0),
-        Some(Value::String(text)) => text.trim().parse().unwrap_or(0),
-        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => 0,
+        Some(Json::Text(text)) => text.trim().parse().unwrap_or(0),
+        Some(Json::Null | Json::Bool(_) | Json::List(_) | Json::Object(_)) | None => 0,
     }
 }
 
@@ -199,10 +200,14 @@ fn whole_port(number: f64) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn one(item: Value) -> Option<Channel> {
-        normalise(item.as_object().unwrap(), Compat::None)
+        let text = item.to_string();
+        normalise(
+            Json::read(&text).unwrap().as_object().unwrap(),
+            Compat::None,
+        )
     }
 
     #[test]
@@ -247,7 +252,9 @@ mod tests {
             ),
         ];
         for (item, ours, theirs) in rows {
-            let object = item.as_object().unwrap();
+            let text = item.to_string();
+            let document = Json::read(&text).unwrap();
+            let object = document.as_object().unwrap();
             assert_eq!(
                 normalise(object, Compat::None).unwrap().status.as_str(),
                 ours,
@@ -269,10 +276,13 @@ mod tests {
 
     #[test]
     fn the_number_of_cameras_is_bounded() {
-        let list: Vec<Value> = (0..CAMERAS + 1).map(|i| json!({"name": i + 1})).collect();
-        let exact = extract(&Value::Array(list[..CAMERAS].to_vec()), Compat::None);
+        let found = |count: usize| {
+            let text = format!("[{}]", vec!["{\"name\":1}"; count].join(","));
+            extract(&Json::read(&text).unwrap(), Compat::None)
+        };
+        let exact = found(CAMERAS);
         assert_eq!((exact.channels.len(), exact.truncated), (CAMERAS, false));
-        let more = extract(&Value::Array(list), Compat::None);
+        let more = found(CAMERAS + 1);
         assert_eq!((more.channels.len(), more.truncated), (CAMERAS, true));
     }
 }

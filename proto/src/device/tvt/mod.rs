@@ -47,6 +47,7 @@ pub use frame::{Frame, HEADER_LEN, HEARTBEAT, Header};
 pub use head::{HeadChannel, HeadLogin};
 pub use http::{HttpContent, HttpError};
 pub use init::{INIT_LEN, Init, SoftwareVersion};
+pub use json::{Json, JsonFault, Object};
 pub use limits::Limits;
 pub use login::{LoginPlan, LoginRefusal, Protection, Variant};
 pub use outcome::{Event, Findings, Login, LoginOffer, Outcome, Traffic, TunnelAttempt};

@@ -11,7 +11,7 @@ use super::failure::CodecError;
 use super::field::{count, size, u32_at};
 use super::frame::Frame;
 use super::http::HttpContent;
-use super::json;
+use super::json::Json;
 use super::limits::TUNNEL_BODY;
 use crate::error::ErrorCode;
 
@@ -158,7 +158,8 @@ impl<'a> TunnelReply<'a> {
             Some(_) => return Err(bad(status, "the answer is neither JSON nor XML".to_owned())),
             None => return Err(bad(status, "the answer is empty".to_owned())),
         }
-        let document = json::read(&content.body).map_err(|fault| bad(status, fault.to_string()))?;
+        let text = String::from_utf8_lossy(&content.body);
+        let document = Json::read(&text).map_err(|fault| bad(status, fault.to_string()))?;
         Ok(extract(&document, compat))
     }
 }

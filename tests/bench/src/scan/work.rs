@@ -15,6 +15,7 @@ use tvt_agent::{ProtocolSettings, RetrySettings};
 use tvt_agent::work::{SiteContext, WorkEvent, run_work};
 use tvtfleet_bus::clock::SystemClock;
 use tvtfleet_proto::model::address::{Endpoint, Host};
+use tvtfleet_proto::model::backend::{Backend, BackendChoice};
 use tvtfleet_proto::model::id::{JobId, TargetNo};
 use tvtfleet_proto::model::job::WorkOptions;
 use tvtfleet_proto::model::secret::{Credential, Secret};
@@ -75,6 +76,8 @@ impl WorkArguments {
             .collect::<Result<Vec<_>>>()?;
         let work = SiteWork {
             options: WorkOptions {
+                // What the ideal counts: the binary protocol's packets.
+                backend: BackendChoice::Only(Backend::Protocol),
                 parallel: self.concurrency,
                 ..WorkOptions::default()
             },

@@ -10,6 +10,7 @@ use super::fault::{Fault, Phase};
 use super::handle::Device;
 use super::reader::Presence;
 use super::script::Script;
+use crate::alarm;
 use crate::wire::command;
 use crate::wire::field::{put, u32_at};
 use crate::wire::frame::{HEARTBEAT, frame};
@@ -106,7 +107,7 @@ impl Outlet<'_> {
     pub(crate) async fn pause(&self, time: Duration) {
         if !time.is_zero() {
             tokio::select! {
-                () = tokio::time::sleep(time) => {}
+                () = alarm::wait(time) => {}
                 () = self.presence.gone() => {}
             }
         }

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use super::http::{Answer, Request, read, write};
 use super::spec::{WebFault, WebSpec};
 use super::{api, cgi};
+use crate::alarm;
 use crate::device::{Counter, Device};
 
 /// Bytes of an endless body before the device tires.
@@ -20,7 +21,7 @@ pub(crate) async fn serve(device: &Device, mut stream: TcpStream) {
     while let Some(request) = read(&mut stream, &mut held).await {
         device.count(Counter::HttpRequests, 1);
         device.gates_passed().await;
-        tokio::time::sleep(device.latency()).await;
+        alarm::wait(device.latency()).await;
         let Some(web) = device.live().spec.web.clone() else {
             return;
         };

@@ -151,7 +151,7 @@ fn masked_header(line: &str) -> String {
 fn shown(body: &[u8]) -> Field {
     let body_text = match body.trim_ascii_start().first() {
         None => String::new(),
-        Some(b'{' | b'[') => match json::read(body) {
+        Some(b'{' | b'[') => match json::read_changeable(body) {
             Ok(mut document) => {
                 mask_json(&mut document);
                 serde_json::to_string_pretty(&document).unwrap_or_default()
