@@ -6,6 +6,7 @@ mod discovery;
 mod fixture;
 mod history;
 mod jobs;
+mod order;
 pub(super) mod query_fixture;
 mod retention;
 mod speed;
