@@ -13,6 +13,7 @@ use crate::store::{Health, StoreError, site};
 
 mod agents;
 mod certificate;
+mod credentials;
 
 /// How full a stream may be, in percent.
 const STREAM_FULL: u64 = 90;
@@ -27,7 +28,7 @@ pub(crate) const DISK_FAIL: u64 = 200 * 1024 * 1024;
 /// The time for the look into the database.
 const DATABASE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Looks at the server, streams, database, disk, certificates and agents.
+/// Looks at the server, streams, database, disk, certificates, credentials and agents.
 ///
 /// # Errors
 ///
@@ -50,7 +51,9 @@ pub(crate) async fn examine(core: &Core) -> Result<Checkup, StoreError> {
         position.quarantined,
     ));
     findings.push(of_disk("coordinator", free_bytes(data)));
-    findings.extend(certificate::look(&core.config.nats, core.clock.now()));
+    let now = core.clock.now();
+    findings.extend(certificate::look(&core.config.nats, now));
+    findings.extend(credentials::look(&core.config.connect_options(), now));
     let views = core.presence().views(core.now().instant);
     findings.extend(agents::look(&views, env!("CARGO_PKG_VERSION")));
     Ok(Checkup { findings })

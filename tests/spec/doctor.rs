@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tvt_sim::FleetSpec;
+use tvtfleet_bus::trust;
+use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_tests::eventually;
 use tvtfleet_tests::fleet::TestFleet;
+use tvtfleet_tests::governed::GovernedFleet;
 
 fn levels<'a>(findings: &'a Value, area: &str) -> Vec<(&'a str, &'a str)> {
     let all = findings["findings"].as_array().expect("findings").iter();
@@ -66,6 +69,39 @@ async fn what_is_wrong_is_named_with_what_to_do() {
     let all = found["findings"].as_array().unwrap().iter();
     assert!(all.clone().all(|finding| finding["level"] != "ok"));
     assert!(all.clone().all(|finding| finding["advice"] != ""));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_that_have_ended_are_named() {
+    let fleet = GovernedFleet::start(1, &["acme"], "").await;
+    let doctor = ["doctor", "--format", "json"];
+    let found = fleet.as_operator("admin", &doctor).await.ended(0).json();
+    let file = fleet.path("fleet/coordinator/coordinator.creds");
+    let shown = file.canonicalize().expect("our own file");
+    let [(level, subject)] = levels(&found, "credentials")[..] else {
+        panic!("one finding: {found}");
+    };
+    assert_eq!(level, "ok");
+    let named = std::path::Path::new(subject).canonicalize();
+    assert_eq!(named.expect("a file that is there"), shown);
+
+    // The connection lasts; the next one would be refused.
+    let (account, user) = (trust::KeyPair::new_account(), trust::KeyPair::new_user());
+    let (issued, ended) = (UtcMillis::new(0), UtcMillis::new(1_700_000_000_000));
+    let token = trust::scoped_user(
+        "coordinator",
+        &user.public_key(),
+        &account.public_key(),
+        &account,
+        issued,
+        Some(ended),
+    );
+    let text = trust::credentials(&token.expect("a token"), &user).expect("a file");
+    std::fs::write(&file, text.expose()).expect("our own file");
+    let found = fleet.as_operator("admin", &doctor).await.ended(1).json();
+    let credentials = levels(&found, "credentials");
+    assert_eq!(credentials.len(), 1, "{found}");
+    assert_eq!(credentials[0].0, "fail");
 }
 
 async fn raw(fleet: &TestFleet) -> async_nats::Client {

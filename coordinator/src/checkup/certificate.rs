@@ -47,9 +47,16 @@ fn judge(name: &str, end: Option<UtcMillis>, now: UtcMillis) -> Finding {
         let found = Finding::ok("certificate", name, "cannot be understood");
         return found.worse(Level::Warn, "look at it with openssl x509 -text");
     };
-    let left = end.millis().saturating_sub(now.millis());
-    let found = Finding::ok("certificate", name, format!("valid until {end}"));
-    match left {
+    of_end(
+        Finding::ok("certificate", name, format!("valid until {end}")),
+        end,
+        now,
+    )
+}
+
+/// Judges how long something is still good that ends at `end`.
+pub(super) fn of_end(found: Finding, end: UtcMillis, now: UtcMillis) -> Finding {
+    match end.millis().saturating_sub(now.millis()) {
         ..=0 => found.worse(Level::Fail, "it has ended: issue a new one"),
         1..WARN => found.worse(Level::Warn, "issue a new one"),
         _ => found,

@@ -11,6 +11,7 @@ use tvtfleet_proto::model::secret::Secret;
 use crate::backoff::Backoff;
 use crate::closed_file;
 use crate::error::BusError;
+use crate::trust::{Lifetime, lifetime};
 
 /// The largest credentials file that is read, in bytes. Real ones have about 1,000.
 const CREDENTIALS_MAX: u64 = 64 * 1024;
@@ -92,6 +93,21 @@ impl ConnectOptions {
         parse_credentials(text.expose())
             .map(Some)
             .map_err(|source| file_error(CREDENTIALS, path, source))
+    }
+
+    /// Reads from when to when the credentials file is good; `None` where there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, others can read it too, or its token cannot be understood.
+    pub fn credentials_lifetime(&self) -> Result<Option<Lifetime>, BusError> {
+        let (Some(path), Some(read)) = (&self.credentials_file, self.credentials()?) else {
+            return Ok(None);
+        };
+        let unread = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        lifetime(&read.token)
+            .map(Some)
+            .map_err(|error| file_error(CREDENTIALS, path, unread(error)))
     }
 
     /// The user name and password of the login file, else of the addresses.
