@@ -52,7 +52,7 @@ pub(crate) fn list<R: Row>(io: &mut Io, format: Format, rows: &[R]) -> Result<()
             document.insert(R::NOUN.into(), to_value(rows)?);
             json(io, &Value::Object(document))
         }
-        Format::Csv => csv_list(io, rows),
+        Format::Csv => io.write_out(&csv_of(rows)?),
     }
 }
 
@@ -135,7 +135,12 @@ where
     io.write_out(&bytes)
 }
 
-fn csv_list<R: Row>(io: &mut Io, rows: &[R]) -> Result<(), Stop> {
+/// A list as CSV, under a head row.
+///
+/// # Errors
+///
+/// `internal`, where a row cannot be written as text.
+pub(crate) fn csv_of<R: Row>(rows: &[R]) -> Result<Vec<u8>, Stop> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
@@ -154,10 +159,9 @@ fn csv_list<R: Row>(io: &mut Io, rows: &[R]) -> Result<(), Stop> {
             .write_record(fields.iter().map(|(_, text)| text))
             .map_err(|error| unserializable(&error))?;
     }
-    let bytes = writer
+    writer
         .into_inner()
-        .map_err(|error| unserializable(&error))?;
-    io.write_out(&bytes)
+        .map_err(|error| unserializable(&error).into())
 }
 
 /// The columns of an object; those of an object in it have its name in front.

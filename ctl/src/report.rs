@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use tvt_coordinator::render::console::{self, Layout};
 use tvt_coordinator::render::csv::{self, CsvOptions};
+use tvt_coordinator::render::discovery::Find;
 use tvt_coordinator::render::xlsx::{self, FleetReport, WorkbookOutcome, WorkbookWritten};
 use tvt_coordinator::render::{failed, json};
 use tvtfleet_proto::error::{ErrorCode, ExitStatus};
 use tvtfleet_proto::model::api::ResultRow;
 use tvtfleet_proto::model::change::Change;
 
+use crate::discovery::{FoundRow, save_found};
 use crate::error::{CliError, Stop};
 use crate::exit::{self, Outcome};
 use crate::files::{self, FileFormat};
@@ -64,6 +66,19 @@ pub(crate) struct ReportPlan {
 }
 
 impl ReportArgs {
+    /// Refuses the files that hold results of a scan and nothing that a discovery finds.
+    ///
+    /// # Errors
+    ///
+    /// `usage.invalid`.
+    pub(crate) fn check_for_discovery(&self) -> Result<(), CliError> {
+        if self.xlsx.is_none() && self.failed.is_none() {
+            return Ok(());
+        }
+        let message = "nothing is scanned, so there are no results for --xlsx and --failed";
+        Err(CliError::usage(message).hint("-o FILE.xlsx writes what is found as a workbook"))
+    }
+
     /// Finds out whether every file can be written, before any work is done.
     ///
     /// # Errors
@@ -102,6 +117,22 @@ impl ReportPlan {
             .iter()
             .any(|(_, format)| *format == FileFormat::Xlsx)
             && several()
+    }
+
+    /// Writes what a discovery found to the files: an inventory as JSON, a list as CSV, a workbook.
+    ///
+    /// # Errors
+    ///
+    /// Those of the first file that cannot be written.
+    pub(crate) fn save_found(
+        &self,
+        finds: &[Find<'_>],
+        rows: &[FoundRow],
+        io: &Io,
+    ) -> Result<(), Stop> {
+        self.files
+            .iter()
+            .try_for_each(|(path, format)| save_found(path, *format, finds, rows, io))
     }
 
     /// How a list is written to stdout instead.

@@ -3,11 +3,13 @@
 //!
 //! Needs root and the `ip` command. Without them each test says so and does nothing.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use calamine::Reader as _;
 use serde_json::{Value, json};
 use tvt_sim::FleetSpec;
 use tvtfleet_tests::eventually;
@@ -164,6 +166,75 @@ async fn inventory(fleet: &TestFleet, more: &[&str]) -> Vec<String> {
 
 const SUBNET: [&str; 2] = ["--subnet", "192.168.1.0/24"];
 
+/// What was found, as files: by a discovery, by a scan that only discovers, and afterwards.
+async fn files_of_a_discovery(fleet: &TestFleet) {
+    let inventory = |name: &str| -> Vec<String> {
+        let text = fs::read(fleet.folder().join(name)).unwrap();
+        let listed: Value = serde_json::from_slice(&text).unwrap();
+        let mut found: Vec<String> = listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| format!("{} {} {}", entry["site"], entry["ip"], entry["port"]))
+            .collect();
+        found.sort();
+        found
+    };
+    let files = ["--scanner-json", "found.json", "--xlsx", "found.xlsx", "-q"];
+    let words = [&["discover", "--tenant", "acme"][..], &SUBNET, &files].concat();
+    let said = fleet.ctl(&words).await.ended(0);
+    assert!(said.stderr.contains("(3 devices) saved"), "{}", said.stderr);
+    let expected = [
+        r#""north" "192.168.1.50" 6036"#,
+        r#""north" "192.168.1.51" 6036"#,
+        r#""south" "192.168.1.50" 6036"#,
+    ];
+    assert_eq!(inventory("found.json"), expected);
+    let fixed = [
+        &words[..],
+        &["--scanner-json", "fixed.json", "--scan-port", "9008"],
+    ]
+    .concat();
+    let twice = fleet.ctl(&fixed).await.ended(2);
+    assert!(twice.stderr.contains("--scanner-json"), "{}", twice.stderr);
+
+    let only = ["scan", "--tenant", "acme", "--discover-only", "-q"];
+    let outputs = ["-o", "only.json", "-o", "only.csv", "-o", "only.xlsx"];
+    let words = [&only[..], &SUBNET, &outputs].concat();
+    let _ = fleet.ctl(&words).await.ended(0);
+    assert_eq!(inventory("only.json"), expected);
+    let list = fs::read_to_string(fleet.folder().join("only.csv")).unwrap();
+    assert_eq!(list.lines().count(), 4, "{list}");
+    assert!(list.contains("acme/south"), "{list}");
+    for refused in [["--xlsx", "books"], ["--failed", "failed.json"]] {
+        let words = [&only[..], &SUBNET, &refused].concat();
+        let said = fleet.ctl(&words).await.ended(2);
+        assert!(
+            said.stderr.contains("nothing is scanned"),
+            "{}",
+            said.stderr
+        );
+        assert!(!fleet.folder().join(refused[1]).exists());
+    }
+
+    let _ = fleet
+        .ctl(&["jobs", "results", "last", "-o", "later.json"])
+        .await
+        .ended(0);
+    assert_eq!(inventory("later.json"), expected);
+    for workbook in ["found.xlsx", "only.xlsx"] {
+        let mut book = calamine::open_workbook_auto(fleet.folder().join(workbook)).unwrap();
+        let sheet = book.worksheet_range("Discovered Devices").unwrap();
+        let sites: BTreeSet<String> = sheet
+            .rows()
+            .skip(1)
+            .map(|row| row.last().unwrap().to_string())
+            .collect();
+        assert_eq!(sites.into_iter().collect::<Vec<_>>(), ["north", "south"]);
+        assert_eq!(sheet.rows().count(), 4);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sites_with_the_same_addresses_report_their_own_devices() {
     let (Some(mut north), Some(mut south)) = (
@@ -206,6 +277,7 @@ async fn sites_with_the_same_addresses_report_their_own_devices() {
     );
     let new = ["--state", "new"];
     assert_eq!(inventory(&fleet, &new).await.len(), 3);
+    files_of_a_discovery(&fleet).await;
 
     // One device goes away. The other site is not asked.
     north.lab.end_simulator(1);

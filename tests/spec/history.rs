@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tvt_sim::FleetSpec;
+use tvt_sim::{Firmware, FleetSpec, Mutation};
 use tvtfleet_tests::eventually;
 use tvtfleet_tests::fleet::TestFleet;
 
@@ -117,6 +117,47 @@ async fn results_of_last_week_can_be_compared_with_now() {
         let _ = fleet.ctl(&words).await.ended(0);
     }
     assert!(changes(&fleet).await.is_empty(), "the past is no news");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_files_and_times_are_compared_with_each_other() {
+    let fleet = small().await;
+    let scan = async |file: &'static str| -> String {
+        let said = fleet.ctl(&["scan", "--all", "-o", file]).await.ended(0);
+        drop(said);
+        let jobs = ["jobs", "list", "--format", "json", "--limit", "1"];
+        let listed = fleet.ctl(&jobs).await.ended(0).json();
+        listed["jobs"][0]["id"].as_str().unwrap().to_owned()
+    };
+    let before = scan("before.json").await;
+    fleet.simulator.devices()[1]
+        .apply(Mutation::SetFirmware {
+            firmware: Firmware([9, 8, 7, 6]),
+        })
+        .await
+        .unwrap();
+    let after = scan("after.json").await;
+    assert_ne!(before, after);
+    for (old, new) in [
+        (before.as_str(), after.as_str()),
+        (&before, "after.json"),
+        ("before.json", &after),
+        ("before.json", "after.json"),
+        (&before, "last"),
+    ] {
+        let words = ["diff", old, new, "--json", "--exit-code"];
+        let found = fleet.ctl(&words).await.ended(6).json();
+        assert_eq!(found["totals"]["changed"], 1, "{old} {new}: {found}");
+        let text = found.to_string();
+        assert!(text.contains("9.8.7.6"), "{old} {new}: {text}");
+    }
+    for same in [[&before, "before.json"], [&after, "after.json"]] {
+        let words = [&["diff"][..], &same, &["--exit-code"]].concat();
+        let _ = fleet.ctl(&words).await.ended(0);
+    }
+    let job = ["diff", &before, "--to", "now", "--json", "--exit-code"];
+    let found = fleet.ctl(&job).await.ended(6).json();
+    assert_eq!(found["totals"]["changed"], 1, "{found}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

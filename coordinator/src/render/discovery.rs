@@ -6,6 +6,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use inventory::{PortRule, ScannerEntry, scanner_entry, write_inventory};
+pub use inventory::{Find, PortRule, ScannerEntry, scanner_entry, write_inventory};
 pub use record::{DiscoveredRecord, write_records};
 pub use table::{found_line, politeness_lines, write_table};

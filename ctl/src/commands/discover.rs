@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use tvtfleet_proto::error::ExitStatus;
-use tvtfleet_proto::model::api::{JobStatus, SubmitJob};
+use tvtfleet_proto::model::api::{JobStatus, ResultRow, SubmitJob};
 use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::discovery::DiscoverOptions;
 use tvtfleet_proto::model::id::{SiteId, TenantId};
 use tvtfleet_proto::model::job::{DEFAULT_JOB_DEADLINE, JobSpec, Selector, WorkOptions};
 
 use crate::config::{self, ServerArgs};
-use crate::discovery::{FoundRow, LookArgs, tell_searched};
-use crate::error::CliError;
+use crate::discovery::{FoundRow, LookArgs, SaveArgs, Sites, tell_searched};
+use crate::error::{CliError, Stop};
 use crate::exit::Outcome;
 use crate::id;
 use crate::io::Io;
 use crate::output::{self, Format};
+use crate::report::ReportPlan;
 use crate::server::Server;
 use crate::watch::{self, Ended, Until};
 
@@ -34,6 +35,7 @@ they come back, until the job's deadline.
 Examples:
   tvtctl discover --site acme/depot-1
   tvtctl discover --tenant acme --subnet 10.20.0.0/24 --exclude 10.20.0.1 --profile polite
+  tvtctl discover --site acme/depot-1 --scanner-json found.json --xlsx found.xlsx
   tvtctl discover --all --detach"
 )]
 pub(crate) struct Args {
@@ -41,6 +43,8 @@ pub(crate) struct Args {
     which: SiteArgs,
     #[command(flatten)]
     look: LookArgs,
+    #[command(flatten)]
+    save: SaveArgs,
     /// Time allowed for the whole job; sites that are offline may come back until then [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = config::duration, help_heading = "Options")]
     deadline: Option<Duration>,
@@ -97,6 +101,7 @@ impl Args {
     /// Runs the command.
     pub(crate) async fn run(self, io: &mut Io) -> Outcome {
         let options = self.look.options()?;
+        self.save.check(io)?;
         let server = Server::connect(&self.server, io).await?;
         let selector = self.which.selector(&server).await?;
         let deadline = self.deadline.unwrap_or(DEFAULT_JOB_DEADLINE);
@@ -106,7 +111,8 @@ impl Args {
             watch::tell_offline(&submitted.job, io);
             return Ok(ExitStatus::Success);
         }
-        wait_and_show(&server, submitted, self.format, self.quiet, io).await
+        let save = Save::Files(self.format, &self.save);
+        wait_and_show(&server, submitted, &save, self.quiet, io).await
     }
 }
 
@@ -124,6 +130,32 @@ impl SiteArgs {
             sites: self.site,
             labels: self.label,
         })
+    }
+}
+
+/// Where what was found goes.
+pub(super) enum Save<'a> {
+    /// To stdout and the files of a discovery.
+    Files(Format, &'a SaveArgs),
+    /// To where the results of a scan would go.
+    Plan(&'a ReportPlan),
+}
+
+impl Save<'_> {
+    fn write(&self, rows: &[ResultRow], io: &mut Io) -> Result<(), Stop> {
+        let (sites, found) = (Sites::of(rows), FoundRow::all(rows));
+        let finds = sites.finds(rows);
+        match self {
+            Self::Files(format, files) => {
+                output::list(io, *format, &found)?;
+                files.write(&finds, io)?;
+            }
+            Self::Plan(plan) => {
+                output::list(io, plan.list_format(), &found)?;
+                plan.save_found(&finds, &found, io)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -162,7 +194,7 @@ async fn submit(
 pub(super) async fn wait_and_show(
     server: &Server,
     submitted: JobStatus,
-    format: Format,
+    save: &Save<'_>,
     quiet: bool,
     io: &mut Io,
 ) -> Outcome {
@@ -180,20 +212,20 @@ pub(super) async fn wait_and_show(
         Ended::Interrupted => return Err(watch::interrupted(status.job.id).into()),
         Ended::OutOfTime => return Err(watch::out_of_time(status.job.id).into()),
     }
-    show(server, &status, format, quiet, io).await
+    show(server, &status, save, quiet, io).await
 }
 
 /// Shows what a discovery found, and how it went.
 pub(super) async fn show(
     server: &Server,
     status: &JobStatus,
-    format: Format,
+    save: &Save<'_>,
     quiet: bool,
     io: &mut Io,
 ) -> Outcome {
     let rows = server.results(status.job.id).await?;
     let searches = server.searches(status.job.id).await?;
-    output::list(io, format, &FoundRow::all(&rows))?;
+    save.write(&rows, io)?;
     let failed = tell_searched(&searches, quiet, io);
     watch::tell_offline(&status.job, io);
     watch::tell_troubled(&status.job, io);

@@ -14,7 +14,7 @@ use tvtfleet_proto::model::job::{
     DEFAULT_DEVICE_DEADLINE, DEFAULT_JOB_DEADLINE, DEFAULT_PARALLEL, JobSpec, Selector, WorkOptions,
 };
 
-use crate::commands::discover;
+use crate::commands::discover::{self, Save};
 use crate::commands::jobs::JobReference;
 use crate::config::{self, ServerArgs};
 use crate::discovery::{ScanSearchArgs, tell_searched};
@@ -130,8 +130,11 @@ impl Args {
     /// Runs the command.
     pub(crate) async fn run(self, io: &mut Io) -> Outcome {
         let (detach, quiet) = (self.how.detach, self.how.quiet);
+        if self.search.is_only() {
+            self.report.check_for_discovery()?;
+        }
         let plan = self.report.prepare(io)?;
-        let discover = self.search.options()?;
+        let discover = self.search.options(false)?;
         if discover.is_some() {
             self.which.check_for_sites()?;
         }
@@ -150,8 +153,8 @@ impl Args {
             watch::tell_offline(&submitted.job, io);
             ExitStatus::Success
         } else if ask == Ask::Discover {
-            let format = plan.list_format();
-            discover::wait_and_show(&server, submitted, format, quiet, io).await?
+            let save = Save::Plan(&plan);
+            discover::wait_and_show(&server, submitted, &save, quiet, io).await?
         } else {
             wait_and_report(&server, submitted, &plan, quiet, io).await?
         };

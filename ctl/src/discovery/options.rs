@@ -150,13 +150,20 @@ impl ScanSearchArgs {
         self.discover_only
     }
 
-    /// What to look for; `None` where nothing is.
+    /// Whether devices are looked for before a scan.
+    pub(crate) const fn is_first(&self) -> bool {
+        self.discover
+    }
+
+    /// What to look for; `None` where nothing is. With `nothing_else`, networks are enough to ask for
+    /// a discovery: there are no devices to scan.
     ///
     /// # Errors
     ///
     /// `discovery.consent_needed` or `usage.invalid`.
-    pub(crate) fn options(&self) -> Result<Option<DiscoverOptions>, CliError> {
-        if !self.discover && !self.discover_only {
+    pub(crate) fn options(&self, nothing_else: bool) -> Result<Option<DiscoverOptions>, CliError> {
+        let by_networks = nothing_else && !self.networks.subnet.is_empty();
+        if !self.discover && !self.discover_only && !by_networks {
             if self.networks.is_used() || self.discover_timeout.is_some() {
                 return Err(CliError::usage("nothing is to be discovered").hint(
                     "--discover looks for devices first, --discover-only does nothing else",

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use tvt_coordinator::render::discovery::politeness_lines;
 use tvtfleet_proto::model::api::{ResultRow, RowOutcome, SiteSearched};
+use tvtfleet_proto::model::discovery::DiscoveredDevice;
 
 use crate::io::Io;
 use crate::output::Row;
@@ -36,6 +37,11 @@ pub(crate) struct FoundRow {
 }
 
 impl FoundRow {
+    /// Devices that were found without a server.
+    pub(crate) fn local(devices: &[DiscoveredDevice]) -> Vec<Self> {
+        devices.iter().map(Self::device).collect()
+    }
+
     /// The devices among the results of a job that a discovery found.
     pub(crate) fn all(rows: &[ResultRow]) -> Vec<Self> {
         rows.iter().filter_map(Self::of).collect()
@@ -45,8 +51,6 @@ impl FoundRow {
         let RowOutcome::Reported(report) = &row.outcome else {
             return None;
         };
-        let found = report.found.as_ref()?;
-        let claims = &found.claims;
         Some(Self {
             site: row
                 .site
@@ -54,6 +58,14 @@ impl FoundRow {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             device_id: row.device_id.clone(),
+            observed_at: report.observed_at.to_string(),
+            ..Self::device(report.found.as_ref()?)
+        })
+    }
+
+    fn device(found: &DiscoveredDevice) -> Self {
+        let claims = &found.claims;
+        Self {
             ip: found.address.to_string(),
             mac: claims.mac.map(|mac| mac.to_string()).unwrap_or_default(),
             device_name: claims.name.clone(),
@@ -74,8 +86,8 @@ impl FoundRow {
             addresses: found.addresses.iter().map(ToString::to_string).collect(),
             interfaces: found.interfaces.clone(),
             flags: found.flags.iter().map(|flag| flag.as_str()).collect(),
-            observed_at: report.observed_at.to_string(),
-        })
+            ..Self::default()
+        }
     }
 }
 

@@ -78,20 +78,28 @@ pub fn scanner_entry<'a>(
     }
 }
 
+/// A device and the site that it was found at.
+#[derive(Clone, Copy, Debug)]
+pub struct Find<'a> {
+    /// What an inventory is to call the site.
+    pub site: &'a str,
+    /// The device.
+    pub device: &'a DiscoveredDevice,
+}
+
 /// Writes the inventory of all devices, without a newline at the end, as pytvt does.
 ///
 /// # Errors
 ///
 /// Those of the writer.
 pub fn write_inventory(
-    devices: &[DiscoveredDevice],
-    site: &str,
+    finds: &[Find<'_>],
     rule: PortRule,
     writer: &mut impl Write,
 ) -> io::Result<()> {
-    let entries: Vec<ScannerEntry<'_>> = devices
+    let entries: Vec<ScannerEntry<'_>> = finds
         .iter()
-        .map(|device| scanner_entry(device, site, rule))
+        .map(|find| scanner_entry(find.device, find.site, rule))
         .collect();
     write_value(writer, &entries, 0)
 }

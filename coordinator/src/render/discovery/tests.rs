@@ -74,9 +74,9 @@ fn the_table_is_pytvts() {
 #[test]
 fn the_inventory_is_pytvts_where_one_port_is_asked_for() {
     let inventory =
-        shown(|out| write_inventory(&devices(), "Büro West", PortRule::Fixed(6036), out));
+        shown(|out| write_inventory(&at("Büro West", &devices()), PortRule::Fixed(6036), out));
     assert_eq!(inventory, INVENTORY);
-    let inventory = shown(|out| write_inventory(&devices(), "x", PortRule::Answered, out));
+    let inventory = shown(|out| write_inventory(&at("x", &devices()), PortRule::Answered, out));
     let entries: Vec<Value> = serde_json::from_str(&inventory).unwrap();
     let ports: Vec<u64> = entries
         .iter()
@@ -120,4 +120,9 @@ fn trouble_gets_a_line_of_its_own() {
         ..Politeness::default()
     };
     assert_eq!(politeness_lines(&record).len(), 2);
+}
+
+fn at<'a>(site: &'a str, devices: &'a [DiscoveredDevice]) -> Vec<Find<'a>> {
+    let find = |device| Find { site, device };
+    devices.iter().map(find).collect()
 }

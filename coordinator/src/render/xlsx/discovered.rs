@@ -2,38 +2,52 @@
 
 use std::path::Path;
 
-use tvtfleet_proto::model::discovery::DiscoveredDevice;
-
 use super::table::{Cell, Table};
 use super::{Trouble, WorkbookOutcome, write_at};
+use crate::render::discovery::Find;
 
-/// Writes the devices to a workbook. One that is there already keeps its other tabs.
+const COLUMNS: [&str; 13] = [
+    "Type",
+    "IP Address",
+    "MAC",
+    "Model",
+    "Name",
+    "Firmware",
+    "Data Port",
+    "HTTP Port",
+    "Serial Number",
+    "Scan Port",
+    "Seen By",
+    "Remarks",
+    "Site",
+];
+
+/// Writes the devices to a workbook. One that is there already keeps its other tabs. The sites stand
+/// in a column of their own where there are several.
 ///
 /// # Errors
 ///
 /// Why it cannot be written, for people; then the workbook is as it was.
-pub fn write_discovered(
-    devices: &[DiscoveredDevice],
-    path: &Path,
-) -> Result<WorkbookOutcome, String> {
+pub fn write_discovered(finds: &[Find<'_>], path: &Path) -> Result<WorkbookOutcome, String> {
+    let several = finds.windows(2).any(|pair| match pair {
+        [a, b] => a.site != b.site,
+        _ => false,
+    });
     let table = Table {
         name: "Discovered Devices",
-        columns: &[
-            "Type",
-            "IP Address",
-            "MAC",
-            "Model",
-            "Name",
-            "Firmware",
-            "Data Port",
-            "HTTP Port",
-            "Serial Number",
-            "Scan Port",
-            "Seen By",
-            "Remarks",
-        ],
-        rows: devices.iter().map(row).collect(),
-        keys: &[&[2], &[1]],
+        columns: if several {
+            &COLUMNS
+        } else {
+            COLUMNS
+                .split_last()
+                .map_or(&[], |(_, of_one_site)| of_one_site)
+        },
+        rows: finds.iter().map(|find| row(find, several)).collect(),
+        keys: if several {
+            &[&[12, 2], &[12, 1]]
+        } else {
+            &[&[2], &[1]]
+        },
         ..Table::default()
     };
     write_at(path, &[table]).map_err(|trouble| match trouble {
@@ -42,7 +56,8 @@ pub fn write_discovered(
     })
 }
 
-fn row(device: &DiscoveredDevice) -> Vec<Cell> {
+fn row(find: &Find<'_>, with_site: bool) -> Vec<Cell> {
+    let device = find.device;
     let claims = &device.claims;
     let port = |port: u16| {
         if port == 0 {
@@ -52,7 +67,7 @@ fn row(device: &DiscoveredDevice) -> Vec<Cell> {
         }
     };
     let words = |words: Vec<&str>| Cell::text(&words.join(", "));
-    vec![
+    let mut cells = vec![
         Cell::text(device.device_type.as_str()),
         Cell::text(&device.address.to_string()),
         Cell::text(&claims.mac.map(|mac| mac.to_string()).unwrap_or_default()),
@@ -71,5 +86,9 @@ fn row(device: &DiscoveredDevice) -> Vec<Cell> {
                 .collect(),
         ),
         words(device.flags.iter().map(|flag| flag.as_str()).collect()),
-    ]
+    ];
+    if with_site {
+        cells.push(Cell::text(find.site));
+    }
+    cells
 }

@@ -2,7 +2,7 @@
 
 use tvtfleet_proto::model::ask::Ask;
 
-use crate::commands::discover;
+use crate::commands::discover::{self, Save};
 use crate::config::ServerArgs;
 use crate::exit::Outcome;
 use crate::io::Io;
@@ -16,7 +16,8 @@ use super::JobReference;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Devices that have not been reported are among the results, with the reason. Of a discovery, the
-devices that it found are shown.
+devices that it found are shown, and -o writes them: .json an inventory to scan, .csv a list, .xlsx
+a workbook.
 
 Example:
   tvtctl jobs results last -o results.json --xlsx workbooks")]
@@ -36,7 +37,8 @@ impl Args {
         let server = Server::connect(&self.server, io).await?;
         let status = self.job.show(&server).await?;
         if status.job.spec.work.ask == Ask::Discover {
-            return discover::show(&server, &status, plan.list_format(), true, io).await;
+            self.report.check_for_discovery()?;
+            return discover::show(&server, &status, &Save::Plan(&plan), true, io).await;
         }
         let rows = server.results(status.job.id).await?;
         let changes = if plan.takes_changes(&rows) {

@@ -1,23 +1,27 @@
 //! `tvtctl local discover`: the command that pytvt users know as `pytvt-discover`.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
-use tvt_coordinator::render::discovery::{self as render, PortRule};
-use tvt_coordinator::render::xlsx;
+use tvt_coordinator::render::discovery::{self as render, Find};
 use tvtfleet_proto::error::{ErrorCode, ExitStatus};
 use tvtfleet_proto::model::discovery::{
     DiscoverOptions, DiscoverReport, DiscoveredDevice, Politeness, SweepCursor,
 };
 
-use crate::discovery::LookArgs;
+use crate::discovery::{FoundRow, LookArgs, SaveArgs};
 use crate::error::{CliError, Stop};
 use crate::exit::Outcome;
 use crate::files;
 use crate::io::Io;
+use crate::output::{self, Format};
+use crate::report::ReportPlan;
 
 use super::run;
+
+/// What inventories call the site of devices that were found.
+pub(super) const DISCOVERED: &str = "Discovered";
 
 /// Arguments of `tvtctl local discover`.
 #[derive(Debug, clap::Args)]
@@ -39,18 +43,11 @@ pub(crate) struct Args {
     /// Print JSON instead of the table
     #[arg(long)]
     json: bool,
-    /// Write the devices as an inventory to scan
-    #[arg(long, value_name = "FILE")]
-    scanner_json: Option<PathBuf>,
     /// Site of the devices in the inventory
-    #[arg(long, value_name = "NAME", default_value = "Discovered")]
+    #[arg(long, value_name = "NAME", default_value = DISCOVERED)]
     site: String,
-    /// Port of every device in the inventory, instead of the one that answered
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    scan_port: Option<u16>,
-    /// Write a workbook; one that is there keeps its other tabs
-    #[arg(long, value_name = "FILE")]
-    xlsx: Option<PathBuf>,
+    #[command(flatten)]
+    save: SaveArgs,
     /// Write what was sent, at which pace, as JSON
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -61,10 +58,8 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) async fn run(self, io: &mut Io) -> Outcome {
-        for path in [&self.scanner_json, &self.xlsx, &self.record]
-            .into_iter()
-            .flatten()
-        {
+        self.save.check(io)?;
+        if let Some(path) = &self.record {
             files::check_writable(&io.resolve(path))?;
         }
         let options = self.options()?;
@@ -106,23 +101,7 @@ impl Args {
         };
         written.map_err(|error| Stop::from_stdout(&error))?;
         io.write_out(&out)?;
-        if let Some(path) = &self.scanner_json {
-            let rule = self.scan_port.map_or(PortRule::Answered, PortRule::Fixed);
-            files::write(&io.resolve(path), |out| {
-                render::write_inventory(devices, &self.site, rule, out)
-            })?;
-            saved(io, "Scanner JSON", devices, path);
-        }
-        if let Some(path) = &self.xlsx {
-            xlsx::write_discovered(devices, &io.resolve(path)).map_err(|message| {
-                CliError::new(
-                    ErrorCode::OutputUnwritable,
-                    format!("cannot write {}", path.display()),
-                )
-                .cause(message)
-            })?;
-            saved(io, "Discovery results", devices, path);
-        }
+        self.save.write(&finds(devices, &self.site), io)?;
         if let Some(path) = &self.record {
             let record = record(&report.politeness, &report.notes);
             files::write(&io.resolve(path), |out| {
@@ -134,12 +113,9 @@ impl Args {
     }
 }
 
-fn saved(io: &Io, what: &str, devices: &[DiscoveredDevice], path: &Path) {
-    io.note(&format!(
-        "{what} ({} devices) saved to: {}",
-        devices.len(),
-        path.display()
-    ));
+fn finds<'a>(devices: &'a [DiscoveredDevice], site: &'a str) -> Vec<Find<'a>> {
+    let find = |device| Find { site, device };
+    devices.iter().map(find).collect()
 }
 
 /// Tells how a discovery went.
@@ -154,12 +130,27 @@ pub(super) fn tell(report: &DiscoverReport, quiet: bool, io: &Io) {
     }
 }
 
-/// Shows what a discovery found as a table.
-pub(super) fn show(report: &DiscoverReport, quiet: bool, io: &mut Io) -> Outcome {
+/// Shows and saves what a scan that only discovers found.
+pub(super) fn show(
+    report: &DiscoverReport,
+    site: &str,
+    plan: &ReportPlan,
+    quiet: bool,
+    io: &mut Io,
+) -> Outcome {
     tell(report, quiet, io);
-    let mut out = Vec::new();
-    render::write_table(&report.devices, &mut out).map_err(|error| Stop::from_stdout(&error))?;
-    io.write_out(&out)?;
+    let site = if site.is_empty() { DISCOVERED } else { site };
+    let rows = FoundRow::local(&report.devices);
+    match plan.list_format() {
+        Format::Table => {
+            let mut out = Vec::new();
+            render::write_table(&report.devices, &mut out)
+                .map_err(|error| Stop::from_stdout(&error))?;
+            io.write_out(&out)?;
+        }
+        format @ (Format::Json | Format::Csv) => output::list(io, format, &rows)?,
+    }
+    plan.save_found(&finds(&report.devices, site), &rows, io)?;
     Ok(ExitStatus::Success)
 }
 

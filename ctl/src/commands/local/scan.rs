@@ -33,6 +33,9 @@ use super::run::{self, End};
 Every value is taken from the first of: flag, environment variable, .env in the working directory,
 configuration file, default.
 
+With --subnet and neither an inventory nor --discover, devices are discovered and not scanned. -o
+writes those: .json an inventory to scan, .csv a list, .xlsx a workbook.
+
 Examples:
   tvtctl local scan devices.json --password-file secret -o results.json -o results.csv
   tvtctl local scan failed.json --failed failed.json --xlsx workbooks
@@ -40,7 +43,7 @@ Examples:
 )]
 pub(crate) struct Args {
     /// Inventory files in pytvt's format
-    #[arg(value_name = "INVENTORY", required_unless_present_any = ["discover", "discover_only"])]
+    #[arg(value_name = "INVENTORY", required_unless_present_any = ["discover", "discover_only", "subnet"])]
     inventories: Vec<PathBuf>,
     /// Only devices whose site contains this text; upper and lower case are the same. Also the site
     /// of discovered devices
@@ -71,10 +74,12 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) async fn run(self, io: &mut Io) -> Outcome {
-        let discover = self.search.options()?;
-        if let Some(options) = discover.clone().filter(|_| self.search.is_only()) {
+        let discover = self.search.options(self.inventories.is_empty())?;
+        if let Some(options) = discover.clone().filter(|_| self.is_only()) {
+            self.report.check_for_discovery()?;
+            let plan = self.report.prepare(io)?;
             let report = run::discover(options, self.quiet, io).await?;
-            return super::discover::show(&report, self.quiet, io);
+            return super::discover::show(&report, &self.site, &plan, self.quiet, io);
         }
         let settings = self.devices.settle(io)?;
         let plan = self.report.prepare(io)?;
@@ -125,6 +130,11 @@ impl Args {
         }
     }
 
+    /// Whether nothing is to be scanned. As with pytvt, networks alone are for a discovery.
+    const fn is_only(&self) -> bool {
+        self.search.is_only() || !self.search.is_first() && self.inventories.is_empty()
+    }
+
     /// Adds the devices that were found and are not in the inventory. Returns those among them whose
     /// maker is not known: they get no credential.
     fn join(
@@ -148,7 +158,7 @@ impl Args {
             entries.push(InventoryEntry {
                 port: device.scan_port(),
                 site_label: if self.site.is_empty() {
-                    "Discovered".to_owned()
+                    super::discover::DISCOVERED.to_owned()
                 } else {
                     self.site.clone()
                 },
