@@ -36,6 +36,7 @@ mod trust;
 mod tshark;
 mod vectors;
 mod web_asks;
+mod web_changes;
 mod web_tls;
 mod workbooks;
 

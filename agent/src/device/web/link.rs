@@ -87,7 +87,7 @@ impl<'a> Link<'a> {
     }
 
     /// Sends a last request and does not wait long for its answer.
-    pub(super) async fn leave(self, request: &Request) {
+    pub(super) async fn leave(&mut self, request: &Request) {
         let Some((port, client)) = &self.open else {
             return;
         };

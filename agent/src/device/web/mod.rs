@@ -4,9 +4,12 @@
 //! sessions and errands of `tvtfleet_proto::device::{webapi, cgi}` and by the gate.
 
 mod cgi;
+mod change;
 mod known;
 mod link;
+mod password;
 mod pins;
+mod reboot;
 mod settings;
 mod tls;
 mod webapi;
@@ -50,6 +53,7 @@ fn answer(ask: Ask, found: Findings) -> Answer {
         facts,
         channels: found.channels,
         warnings: found.warnings,
+        failed: None,
         answer: found.answer,
     }
 }

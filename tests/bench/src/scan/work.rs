@@ -141,5 +141,6 @@ fn target((number, entry): (u32, &Entry)) -> Result<Target> {
         known_mac: None,
         trusted: true,
         credential: None,
+        settings: Default::default(),
     })
 }

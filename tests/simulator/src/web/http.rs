@@ -58,6 +58,16 @@ impl Answer {
         Self::of(200, "application/xml", body.into())
     }
 
+    /// No answer: the connection ends.
+    pub(super) fn lost() -> Self {
+        Self::of(0, "", String::new())
+    }
+
+    /// No answer: the connection stays.
+    pub(super) fn mute() -> Self {
+        Self::of(1, "", String::new())
+    }
+
     pub(super) fn page(status: u16) -> Self {
         let body = format!("<html><body>{status}</body></html>");
         Self::of(status, "text/html", body)
