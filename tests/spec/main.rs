@@ -27,6 +27,7 @@ mod login_budget;
 mod netsdk;
 mod nothing_lost;
 mod pytvt_peer;
+mod pytvt_web_peer;
 mod secrets;
 mod simulation;
 mod soak;

@@ -1,6 +1,5 @@
 //! The driver of the recorders' pages.
 
-use tokio::time::timeout_at;
 use tvtfleet_proto::device::cgi::{Command, Errand, Reply, Session, Variant, plans};
 use tvtfleet_proto::device::edit::{Plan, Write};
 use tvtfleet_proto::device::http::Trouble;
@@ -12,7 +11,7 @@ use tvtfleet_proto::model::secret::Credential;
 
 use super::change::{Editor, change};
 use super::link::Link;
-use super::{answer, failure};
+use super::{answer, failure, permit};
 use crate::budget::Spent;
 use crate::device::interface::{Answer, Device, DeviceError, Support};
 use crate::device::order::ChangeOrder;
@@ -84,9 +83,7 @@ impl<'a> CgiDevice<'a> {
 
     /// Logs in, once, with the leave of whoever guards the credential.
     pub(super) async fn login(&mut self, credential: &Credential) -> Result<(), Failure> {
-        let Visit {
-            target, site, gate, ..
-        } = self.visit;
+        let site = self.visit.site;
         let hello = self.session.hello();
         let response = self.link.send(&hello).await?;
         let variant = self
@@ -102,15 +99,7 @@ impl<'a> CgiDevice<'a> {
             .session
             .login(credential)
             .map_err(|trouble| failure(trouble, false))?;
-        let leave = timeout_at(self.visit.deadline.into(), gate.pass(target.known_mac)).await;
-        let permit = match leave {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(barred)) => return Err(barred),
-            Err(_) => {
-                let text = "the time for the device ran out";
-                return Err(Failure::new(ErrorCode::DeviceDeadline, text));
-            }
-        };
+        let permit = permit(self.visit).await?;
         // Without an answer nobody knows whether the try counted; the permit then counts as spent.
         let response = self.link.send(&request).await.map_err(|failure| Failure {
             credentials_sent: true,

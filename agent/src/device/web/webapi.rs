@@ -1,6 +1,5 @@
 //! The driver of the web API.
 
-use tokio::time::timeout_at;
 use tvtfleet_proto::device::edit::{Plan, Write};
 use tvtfleet_proto::device::http::{Trouble, measure};
 use tvtfleet_proto::device::webapi::{
@@ -16,7 +15,7 @@ use tvtfleet_proto::model::time::UtcMillis;
 
 use super::change::{Editor, change};
 use super::link::Link;
-use super::{answer, failure};
+use super::{answer, failure, permit};
 use crate::budget::{LoginPermit, Spent};
 use crate::device::interface::{Answer, Device, DeviceError, Support};
 use crate::device::order::ChangeOrder;
@@ -135,27 +134,15 @@ impl<'a> WebApiDevice<'a> {
     }
 
     async fn ask_gate(&mut self, login: Login) -> Result<(), Failure> {
-        let Visit {
-            target, site, gate, ..
-        } = self.visit;
+        let Visit { target, site, .. } = self.visit;
         let shown = login.shows_password && !self.link.is_private();
         if shown && !site.policy.plaintext_login.covers(target.trusted) {
             let text = "the device wants the password in clear, which this site's policy forbids";
             return Err(Failure::new(ErrorCode::PolicyRefused, text));
         }
-        let leave = timeout_at(self.visit.deadline.into(), gate.pass(target.known_mac)).await;
-        match leave {
-            Ok(Ok(permit)) => {
-                self.permit = Some(permit);
-                self.session.login();
-                Ok(())
-            }
-            Ok(Err(barred)) => Err(barred),
-            Err(_) => Err(Failure::new(
-                ErrorCode::DeviceDeadline,
-                "the time for the device ran out",
-            )),
-        }
+        self.permit = Some(permit(self.visit).await?);
+        self.session.login();
+        Ok(())
     }
 
     fn settle(&mut self, spent: Spent) {

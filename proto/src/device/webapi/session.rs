@@ -46,7 +46,10 @@ enum Auth {
 #[derive(Clone, Debug)]
 pub struct Session {
     dialect: Dialect,
+    /// The device has answered in it.
     settled: bool,
+    /// The other dialect has been tried.
+    switched: bool,
     version: String,
     auth: Auth,
     /// The last request showed the credential.
@@ -56,12 +59,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// A new conversation. `known` is the dialect that the device spoke before.
+    /// A new conversation. `known` is the dialect that the device spoke before; it is tried first.
     #[must_use]
     pub fn new(known: Option<Dialect>) -> Self {
         Self {
             dialect: known.unwrap_or(Dialect::Flat),
-            settled: known.is_some(),
+            settled: false,
+            switched: false,
             version: "2.0.0".to_owned(),
             auth: Auth::Nothing,
             shown: false,
@@ -186,12 +190,16 @@ impl Session {
                 Ok(Step::Done(root))
             }
             Err(trouble)
-                if !self.settled
-                    && self.dialect == Dialect::Flat
+                if !(self.settled || self.switched)
                     && trouble.code == ErrorCode::InterfaceAbsent
                     && response.status == 404 =>
             {
-                self.dialect = Dialect::Lapi;
+                // Where a dialect was remembered, other firmware may speak the other one.
+                self.switched = true;
+                self.dialect = match self.dialect {
+                    Dialect::Flat => Dialect::Lapi,
+                    Dialect::Lapi => Dialect::Flat,
+                };
                 self.once_more(trouble)
             }
             Err(trouble) => Err(trouble),

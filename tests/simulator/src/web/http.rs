@@ -92,9 +92,7 @@ impl Answer {
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        head.push_str(&format!(
-            "Set-Cookie: Secure; HttpOnly\r\nContent-Length: {announced}\r\n\r\n"
-        ));
+        head.push_str(&format!("Content-Length: {announced}\r\n\r\n"));
         [head.as_bytes(), &self.body].concat()
     }
 }

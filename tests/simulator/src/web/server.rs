@@ -41,7 +41,8 @@ fn answer(device: &Device, web: &WebSpec, request: &Request) -> Answer {
     if cgi::COMMANDS.contains(&name) {
         cgi::answer(device, web, request)
     } else {
-        api::answer(device, web, request)
+        // A cookie without a name or value, as live recorders send it.
+        api::answer(device, web, request).with("Set-Cookie", "Secure; HttpOnly".to_owned())
     }
 }
 
