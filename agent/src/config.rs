@@ -376,7 +376,7 @@ mod tests {
                 "policy.networks",
             ),
             (
-                format!("{HEAD}{LOCAL}[policy]\nasks = ['reboot']\n"),
+                format!("{HEAD}{LOCAL}[policy]\nasks = ['reformat']\n"),
                 "policy.asks",
             ),
             (format!("{HEAD}{LOCAL}[web]\nhttp_ports = [0]\n"), "web"),

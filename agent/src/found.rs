@@ -132,6 +132,7 @@ pub(crate) fn join_targets(
             // Whoever merely answers gets no credential, unless its maker is known.
             trusted: mac.is_some_and(MacAddr::is_tvt),
             credential: None,
+            settings: Default::default(),
         });
         same.insert(*number, *number);
     }
@@ -195,6 +196,7 @@ mod tests {
             known_mac: None,
             trusted: true,
             credential: None,
+            settings: Default::default(),
         }
     }
 

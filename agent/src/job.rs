@@ -25,6 +25,7 @@ use tvtfleet_proto::wire::v1;
 
 use crate::budget::DeviceName;
 use crate::chain::Chain;
+use crate::device::Intent;
 use crate::journal::{JobFile, JournalError, JournalJob, ReportedDevice};
 use crate::outbox::WriterHandle;
 use crate::status::Status;
@@ -225,7 +226,12 @@ impl JobTask {
             .retain(|target| !self.job.reported.contains_key(&target.number));
         tracing::info!(devices = total, left = work.targets.len(), "job begins");
         let (cancel, stop) = (CancellationToken::new(), self.context.stop.clone());
+        let mut settling = self.job.intended.clone();
+        settling.retain(|target, _| !self.job.reported.contains_key(target));
+        let (intents, intended) = mpsc::channel(EVENTS);
         let bounds = WorkBounds {
+            intents: Some(intents),
+            settling,
             not_after: Some(self.job.want.not_after),
             reported_before: before,
             hold: Some(self.context.full.clone()),
@@ -254,7 +260,7 @@ impl JobTask {
             std::future::pending().await
         };
         let (end, kept) = tokio::select! {
-            both = async { tokio::join!(asking, self.keep(received, progress)) } => both,
+            both = async { tokio::join!(asking, self.keep(received, intended, progress)) } => both,
             never = watch => never,
         };
         tracing::info!(
@@ -274,6 +280,7 @@ impl JobTask {
     async fn keep(
         &mut self,
         mut events: mpsc::Receiver<WorkEvent>,
+        mut intents: mpsc::Receiver<Intent>,
         mut progress: Progress,
     ) -> bool {
         let mut placing: FuturesUnordered<Placing> = FuturesUnordered::new();
@@ -285,6 +292,7 @@ impl JobTask {
                     Some(device) => self.note(target, device),
                     None => whole = false,
                 },
+                Some(intent) = intents.recv() => self.intend(intent),
                 event = events.recv(), if open => match event {
                     None => open = false,
                     Some(WorkEvent::Started(_)) => progress.running = progress.running.saturating_add(1),
@@ -309,7 +317,9 @@ impl JobTask {
             report.found = self.job.found.get(number).cloned().map(Box::new);
         }
         let stopped = report.failure.as_ref().is_some_and(|failure| {
-            failure.code == ErrorCode::DeviceCancelled && !failure.credentials_sent
+            let cancelled = failure.code == ErrorCode::DeviceCancelled && !failure.credentials_sent;
+            // The next start looks what became of it.
+            cancelled || failure.code == ErrorCode::ChangeUnknown
         });
         if stopped && self.context.stop.is_cancelled() && !self.unwanted.is_cancelled() {
             return None;
@@ -329,6 +339,16 @@ impl JobTask {
         Some(Box::pin(
             async move { (target, place.await.ok().map(device)) },
         ))
+    }
+
+    /// Notes a change before it is sent; one that could not be noted is not sent.
+    fn intend(&mut self, intent: Intent) {
+        let noted = self.file.note_intended(intent.target, intent.changes);
+        if let Err(error) = &noted {
+            warn_journal(error);
+        }
+        // Whoever gave up waiting sends nothing.
+        let _ = intent.noted.send(noted.is_ok());
     }
 
     fn note(&mut self, target: TargetNo, device: ReportedDevice) {

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use prost::Message;
 use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::answer::DeviceChange;
 use tvtfleet_proto::model::discovery::{DiscoveredDevice, SweepCursor};
 use tvtfleet_proto::model::id::{JobId, Sequence, TargetNo};
 use tvtfleet_proto::model::mac::MacAddr;
@@ -86,6 +87,8 @@ pub struct JournalJob {
     pub reported: BTreeMap<TargetNo, ReportedDevice>,
     /// The devices that its discovery has found, whether reported or not.
     pub found: BTreeMap<TargetNo, DiscoveredDevice>,
+    /// The changes of devices that were about to be sent.
+    pub intended: BTreeMap<TargetNo, Vec<DeviceChange>>,
     /// Where its discovery goes on.
     pub cursor: Option<SweepCursor>,
     /// The batch that tells how its discovery went; `None` while it goes on.
@@ -104,6 +107,7 @@ impl JournalJob {
             want,
             reported: BTreeMap::new(),
             found: BTreeMap::new(),
+            intended: BTreeMap::new(),
             cursor: None,
             searched: None,
             ended: false,
@@ -142,6 +146,9 @@ impl JournalJob {
             Entry::Cursor(cursor) => self.cursor = Some(cursor),
             Entry::Searched(sequence) => self.searched = sequence,
             Entry::Ended(sequence) => (self.ended, self.ended_in) = (true, sequence),
+            Entry::Intended(target, changes) => {
+                self.intended.insert(target, changes);
+            }
             Entry::Reopened => (self.ended, self.ended_in) = (false, None),
         }
     }
@@ -290,6 +297,19 @@ impl JobFile {
         self.note(&Entry::Found(target, Box::new(device.clone())), false)
     }
 
+    /// Notes what is about to be changed at a device; on the disk when this returns.
+    ///
+    /// # Errors
+    ///
+    /// `storage.io`, `storage.full`.
+    pub fn note_intended(
+        &mut self,
+        target: TargetNo,
+        changes: Vec<DeviceChange>,
+    ) -> Result<(), JournalError> {
+        self.note(&Entry::Intended(target, changes), true)
+    }
+
     /// Notes how far the job's discovery is. Reaches the disk at some time.
     ///
     /// # Errors
@@ -356,6 +376,7 @@ enum Entry {
     Searched(Option<Sequence>),
     Ended(Option<Sequence>),
     Reopened,
+    Intended(TargetNo, Vec<DeviceChange>),
 }
 
 impl Entry {
@@ -387,6 +408,12 @@ impl Entry {
                 (5, body.unwrap_or_default())
             }
             Self::Reopened => (9, Vec::new()),
+            Self::Intended(target, changes) => {
+                let mut body = target.0.to_le_bytes().to_vec();
+                let rows = changes.iter().cloned().map(Into::into).collect();
+                body.extend(v1::DeviceChangeList { rows }.encode_to_vec());
+                (20, body)
+            }
         };
         let mut payload = vec![tag];
         payload.extend(body);
@@ -431,6 +458,12 @@ impl Entry {
                     .map(|number| Sequence(u64::from_le_bytes(*number))),
             ),
             9 => Self::Reopened,
+            20 => {
+                let (target, rest) = body.split_first_chunk::<4>()?;
+                let list = v1::DeviceChangeList::decode(rest).ok()?;
+                let changes = list.rows.into_iter().map(Into::into).collect();
+                Self::Intended(TargetNo(u32::from_le_bytes(*target)), changes)
+            }
             _ => return None,
         })
     }

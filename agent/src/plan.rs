@@ -96,6 +96,15 @@ pub(crate) struct Plan {
     deadlines: BTreeMap<TargetNo, Instant>,
     done: usize,
     total: usize,
+    waves: Option<Waves>,
+}
+
+/// Devices come in waves: one begins when nothing of the last one is under way.
+#[derive(Clone, Copy, Debug)]
+struct Waves {
+    size: usize,
+    /// Devices of this wave that are not started.
+    left: usize,
 }
 
 impl Plan {
@@ -119,7 +128,17 @@ impl Plan {
             deadlines: BTreeMap::new(),
             done: 0,
             total,
+            waves: None,
         }
+    }
+
+    /// Asks the first `canary` devices, then as many as a wave has at a time, each wave only when the
+    /// last one is over.
+    pub(crate) fn in_waves(&mut self, canary: usize, wave: usize) {
+        self.waves = Some(Waves {
+            size: wave.max(1),
+            left: canary.max(1),
+        });
     }
 
     /// Says what to do next. Call it until it says [`Step::Wait`] or [`Step::Finished`].
@@ -168,10 +187,10 @@ impl Plan {
 
     /// Whether there is a device to start now, were there no [hold](Self::next).
     pub(crate) fn wants_start(&self, now: Instant) -> bool {
+        let idle = self.running.is_empty() && self.waiting.is_empty();
+        let fresh = !self.ready.is_empty() && self.waves.is_none_or(|waves| waves.left > 0 || idle);
         let due = self.waiting.first().is_some_and(|(at, _)| *at <= now);
-        self.mode == Mode::Open
-            && self.running.len() < self.limits.parallel
-            && (due || !self.ready.is_empty())
+        self.mode == Mode::Open && self.running.len() < self.limits.parallel && (due || fresh)
     }
 
     /// Whether the work has been cancelled or its deadline has passed.
@@ -223,7 +242,8 @@ impl Plan {
     }
 
     fn start_one(&mut self, now: Instant, hold: bool) -> Step {
-        let wake = |moment: Option<Instant>| match (moment, self.limits.not_after) {
+        let not_after = self.limits.not_after;
+        let wake = |moment: Option<Instant>| match (moment, not_after) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
@@ -237,14 +257,34 @@ impl Plan {
             self.waiting.remove(&(at, target));
             return self.start(target, now);
         }
+        if !self.begin_wave() {
+            return Step::Wait(wake(self.waiting.first().map(|(at, _)| *at)));
+        }
         let next = self
             .ready
             .pop_front()
             .and_then(|lane| self.lanes.get_mut(lane)?.pop_front());
         match next {
-            Some(target) => self.start(target, now),
+            Some(target) => {
+                if let Some(waves) = &mut self.waves {
+                    waves.left = waves.left.saturating_sub(1);
+                }
+                self.start(target, now)
+            }
             None => Step::Wait(wake(self.waiting.first().map(|(at, _)| *at))),
         }
+    }
+
+    /// Whether another device may be begun; a wave that is over makes room for the next.
+    fn begin_wave(&mut self) -> bool {
+        let idle = self.running.is_empty() && self.waiting.is_empty();
+        let Some(waves) = &mut self.waves else {
+            return true;
+        };
+        if waves.left == 0 && idle {
+            waves.left = waves.size;
+        }
+        waves.left > 0
     }
 
     fn start(&mut self, target: TargetNo, now: Instant) -> Step {

@@ -64,7 +64,11 @@ impl Default for Policy {
             networks: Vec::new(),
             excludes: Vec::new(),
             rate_max: RATE_MAX,
-            asks: Ask::ALL.iter().copied().collect(),
+            asks: Ask::ALL
+                .iter()
+                .copied()
+                .filter(|ask| !ask.changes_device())
+                .collect(),
             login: Consent::default(),
             plaintext_login: Consent::default(),
             xor_login: Consent::default(),
@@ -146,6 +150,7 @@ mod tests {
             known_mac: None,
             trusted,
             credential: None,
+            settings: Default::default(),
         }
     }
 

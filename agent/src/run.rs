@@ -11,6 +11,7 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::answer::DeviceChange;
 use tvtfleet_proto::model::id::{JobId, TargetNo};
 use tvtfleet_proto::model::job::{MAX_PARALLEL, WorkOptions};
 use tvtfleet_proto::model::report::{DeviceReport, Failure};
@@ -18,6 +19,7 @@ use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::{SiteWork, Target};
 
 use crate::budget::Brake;
+use crate::device::Intent;
 use crate::device::gate::braked;
 use crate::device::select::needs_process;
 use crate::plan::{Plan, PlanEnd, PlanLimits, Step};
@@ -32,6 +34,10 @@ pub(crate) struct JobShared {
     pub(crate) options: WorkOptions,
     pub(crate) site: Arc<SiteContext>,
     pub(crate) cancel: CancellationToken,
+    /// Who notes changes before they are sent.
+    pub(crate) intents: Option<mpsc::Sender<Intent>>,
+    /// Changes that an earlier life of this program was about to send.
+    pub(crate) settling: BTreeMap<TargetNo, Vec<DeviceChange>>,
     /// Set when no further login may be tried.
     pub(crate) braked: AtomicBool,
 }
@@ -77,7 +83,11 @@ impl Run {
             device_deadline: options.device_deadline,
             not_after,
         };
-        let plan = Plan::new(&targets, limits);
+        let mut plan = Plan::new(&targets, limits);
+        let order = options.order.as_deref().filter(|order| !order.dry_run);
+        if let Some(order) = order {
+            plan.in_waves(size(order.canary), size(order.wave));
+        }
         let mut brake = Brake::default();
         let before = bounds.reported_before;
         for place in 0..before.devices {
@@ -93,6 +103,8 @@ impl Run {
             options,
             site,
             cancel,
+            intents: bounds.intents,
+            settling: bounds.settling,
             braked: AtomicBool::new(false),
         };
         Self {
@@ -126,7 +138,12 @@ impl Run {
             {
                 Step::Start { target, deadline } => self.start(target, deadline).await,
                 Step::Skip(target) => {
-                    self.report_failure(target, braked()).await;
+                    let why = if self.shared.braked.load(Ordering::Acquire) {
+                        braked()
+                    } else {
+                        stopped()
+                    };
+                    self.report_failure(target, why).await;
                 }
                 Step::Settle(target) => self.report(target).await,
                 Step::Wait(until) => self.wait(until).await,
@@ -274,6 +291,13 @@ impl Run {
             );
         }
         self.apply_brake();
+        let order = self.shared.options.order.as_deref();
+        if let Some(order) = order.filter(|order| !order.dry_run) {
+            let in_canary = self.reported <= order.canary && self.failed > 0;
+            if in_canary || self.failed >= order.stop_after {
+                self.plan.brake();
+            }
+        }
     }
 
     fn apply_brake(&mut self) {
@@ -305,6 +329,16 @@ impl Run {
             braked,
         }
     }
+}
+
+fn size(devices: u32) -> usize {
+    usize::try_from(devices).unwrap_or(usize::MAX)
+}
+
+/// The failure of a device that was left alone because others had failed.
+fn stopped() -> Failure {
+    let text = "not tried: changes failed at other devices of this site";
+    Failure::new(ErrorCode::ChangeStopped, text)
 }
 
 /// The moment of the monotonic clock that a time of day stands for now.

@@ -69,6 +69,7 @@ fn target(number: u32, peer: &Peer) -> Target {
         known_mac: None,
         trusted: true,
         credential: None,
+        settings: Default::default(),
     }
 }
 

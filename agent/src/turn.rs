@@ -18,8 +18,8 @@ use crate::device::select::{
     Completion, Configured, backends, both_failed, completed, is_incomplete, may_fall_back,
 };
 use crate::device::{
-    Answer, BridgeDevice, CgiDevice, Device, DeviceError, NetsdkDevice, ProtocolDevice, Visit, Way,
-    WebApiDevice,
+    Answer, BridgeDevice, CgiDevice, ChangeOrder, Device, DeviceError, NetsdkDevice,
+    ProtocolDevice, Visit, Way, WebApiDevice,
 };
 use crate::run::JobShared;
 
@@ -104,7 +104,10 @@ impl Turn {
             result: Err(Failure::new(ErrorCode::Internal, "the device was not asked").into()),
         });
         let (answer, failure) = match ended.result {
-            Ok(answer) => (answer, None),
+            Ok(mut answer) => {
+                let failed = answer.failed.take();
+                (answer, failed)
+            }
             Err(error) => (
                 Answer {
                     facts: *error.facts,
@@ -299,6 +302,17 @@ fn visit<'a>(
             braked: &shared.braked,
         },
         scope: &shared.options.scope,
+        change: shared.options.order.as_deref().map(|order| ChangeOrder {
+            order,
+            target: target.number,
+            settings: if target.settings.is_empty() {
+                &order.settings
+            } else {
+                &target.settings
+            },
+            settling: shared.settling.get(&target.number).map(Vec::as_slice),
+            intents: shared.intents.as_ref(),
+        }),
         deadline,
         cancel: &shared.cancel,
     }

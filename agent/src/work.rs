@@ -3,12 +3,14 @@
 //! [`run_work`] asks the devices and tells about each in [`WorkEvent`]s, in the order of completion.
 //! Every device that was begun is reported, whatever happens to it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tvtfleet_bus::clock::Clock;
+use tvtfleet_proto::model::answer::DeviceChange;
 use tvtfleet_proto::model::id::{JobId, TargetNo};
 use tvtfleet_proto::model::job::MAX_PARALLEL;
 use tvtfleet_proto::model::report::DeviceReport;
@@ -17,6 +19,7 @@ use tvtfleet_proto::model::want::SiteWork;
 
 use crate::budget::AttemptBudget;
 use crate::credentials::CredentialSource;
+use crate::device::Intent;
 use crate::device::turnstile::Turnstile;
 use crate::device::web::KnownWeb;
 use crate::device::{CertificatePins, KnownPaths, ProtocolSettings, VendorSettings, WebSettings};
@@ -176,6 +179,10 @@ pub struct WorkBounds {
     pub reported_before: ReportedBefore,
     /// While it holds `true`, no device is started: there is no room for reports.
     pub hold: Option<watch::Receiver<bool>>,
+    /// Who notes changes of devices before they are sent; without, they are sent all the same.
+    pub intents: Option<mpsc::Sender<Intent>>,
+    /// Changes that an earlier life of this program was about to send: these devices are only looked at.
+    pub settling: BTreeMap<TargetNo, Vec<DeviceChange>>,
     /// Once cancelled, no device is started; those being asked are finished. The work then ends as
     /// [`WorkOutcome::Cancelled`].
     pub drain: Option<CancellationToken>,

@@ -61,6 +61,10 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .try_into()
                 .map_err(unreadable)?;
             confine::job(&core, &caller, &mut request.spec.selector).await?;
+            let order = request.spec.work.order.as_ref();
+            if let Some(undo) = order.and_then(|order| order.undo) {
+                confine::seen_job(&core, &caller, undo).await?;
+            }
             let submitted = submit(&core, &call, user, request).await?;
             Ok(Reply::of(&v1::Submitted::from(submitted)))
         }

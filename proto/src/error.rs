@@ -205,6 +205,17 @@ registry! {
     /// The work on this device was stopped before it was done.
     DeviceCancelled = "device.cancelled", Cancelled, retry true;
 
+    /// What is to be changed makes no sense for the ask, or for this device as it is.
+    ChangeInvalid = "change.invalid", Usage, retry false;
+    /// The device took the change and shows something else than was set.
+    ChangeUnverified = "change.unverified", Protocol, retry false;
+    /// Whether the change was made is unknown: it is not sent again.
+    ChangeUnknown = "change.unknown", Timeout, retry false;
+    /// Not tried: too many devices of the job have failed before.
+    ChangeStopped = "change.stopped", Cancelled, retry false;
+    /// A change was not confirmed.
+    ChangeUnconfirmed = "change.unconfirmed", Usage, retry false;
+
     /// The vendor's library, its helper or the bridge script is missing or cannot be used here.
     SdkUnavailable = "sdk.unavailable", Config, retry false;
     /// The process that runs the vendor's library or the bridge script died.

@@ -27,6 +27,7 @@ mod login_budget;
 mod netsdk;
 mod nothing_lost;
 mod pytvt_peer;
+mod pytvt_web_peer;
 mod secrets;
 mod simulation;
 mod soak;
@@ -36,6 +37,7 @@ mod trust;
 mod tshark;
 mod vectors;
 mod web_asks;
+mod web_changes;
 mod web_tls;
 mod workbooks;
 

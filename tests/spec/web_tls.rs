@@ -105,6 +105,7 @@ async fn ask(port: u16, pins: CertificatePins) -> DeviceReport {
         known_mac: None,
         trusted: true,
         credential: None,
+        settings: Default::default(),
     };
     let work = SiteWork {
         options: WorkOptions {

@@ -21,6 +21,7 @@ pub(crate) fn answer(outcome: Outcome, settings: &ProtocolSettings) -> Result<An
                 channels: findings.channels,
                 warnings: findings.partial,
                 answer: None,
+                failed: None,
             })
         }
         Err(failure) => {

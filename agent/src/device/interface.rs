@@ -41,6 +41,8 @@ pub(crate) struct Answer {
     pub(crate) channels: Vec<Channel>,
     /// What is missing, most important first.
     pub(crate) warnings: Vec<ErrorCode>,
+    /// How a change failed of which nevertheless something is known.
+    pub(crate) failed: Option<Failure>,
     /// The answer to an ask about neither of these.
     pub(crate) answer: Option<tvtfleet_proto::model::answer::Answer>,
 }

@@ -63,6 +63,12 @@ pub(crate) fn backends(choice: BackendChoice, ask: Ask, configured: Configured) 
         | Ask::Platform
         | Ask::CameraLogins
         | Ask::Motion => vec![Backend::Cgi],
+        Ask::SetClock | Ask::SetImage | Ask::SetStreams | Ask::SetOsd | Ask::Reboot => {
+            vec![Backend::WebApi]
+        }
+        Ask::SetServices | Ask::SetAudio | Ask::SetPlatform | Ask::SetPassword => {
+            vec![Backend::Cgi]
+        }
         // A site is asked, not a device.
         Ask::Discover => Vec::new(),
     }
@@ -110,6 +116,7 @@ pub(crate) fn completed(earlier: Answer, later: Answer) -> Answer {
             channels: earlier.channels,
             warnings: earlier.warnings,
             answer: later.answer.or(earlier.answer),
+            failed: later.failed.or(earlier.failed),
         };
     }
     Answer { facts, ..later }
@@ -242,8 +249,15 @@ mod tests {
             for backend in backends(BackendChoice::Auto, *ask, NONE) {
                 let can = match backend {
                     Backend::Protocol => matches!(ask, Ask::Scan | Ask::Probe),
-                    Backend::WebApi => webapi::Errand::new(*ask, None).is_some(),
-                    Backend::Cgi => cgi::Errand::new(*ask, None).is_some(),
+                    Backend::WebApi => {
+                        let reading = ask.reads().unwrap_or(*ask);
+                        webapi::Errand::new(reading, None).is_some() || *ask == Ask::Reboot
+                    }
+                    Backend::Cgi => {
+                        let reads =
+                            cgi::Errand::new(*ask, None).or_else(|| cgi::Errand::before(*ask));
+                        reads.is_some() || *ask == Ask::SetPassword
+                    }
                     Backend::Discovery | Backend::Netsdk | Backend::Sdk | Backend::SdkLocal => {
                         false
                     }

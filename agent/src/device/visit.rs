@@ -7,6 +7,7 @@ use tvtfleet_proto::model::ask::AskScope;
 use tvtfleet_proto::model::want::Target;
 
 use super::gate::LoginGate;
+use super::order::ChangeOrder;
 use crate::work::SiteContext;
 
 /// One try to ask one device.
@@ -20,6 +21,8 @@ pub(crate) struct Visit<'a> {
     pub(crate) gate: LoginGate<'a>,
     /// What the question is about.
     pub(crate) scope: &'a AskScope,
+    /// What is to be changed, with asks that change something.
+    pub(crate) change: Option<ChangeOrder<'a>>,
     /// When the device's time is up.
     pub(crate) deadline: Instant,
     /// Ends the try early.

@@ -14,6 +14,7 @@ fn work() -> SiteWork {
         known_mac: None,
         trusted: true,
         credential: None,
+        settings: Default::default(),
     };
     SiteWork {
         options: WorkOptions::default(),
@@ -127,4 +128,27 @@ fn any_cut_keeps_what_was_written_before() {
     std::fs::write(&path, &bytes[..5]).unwrap();
     assert!(open(folder.path()).is_empty());
     assert!(!path.exists(), "set aside");
+}
+
+#[test]
+fn what_was_about_to_be_changed_outlives_the_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(folder.path(), &|_| false).unwrap();
+    let mut file = journal.create(&want(Some(work()))).unwrap();
+    let change = DeviceChange {
+        channel: Some(2),
+        setting: Some("bright".into()),
+        old: Some("51".into()),
+        new: Some("60".into()),
+        outcome: None,
+    };
+    file.note_intended(TargetNo(4), vec![change.clone()])
+        .unwrap();
+    drop(file);
+    let found = open(folder.path()).pop().unwrap().0;
+    assert_eq!(
+        found.intended,
+        BTreeMap::from([(TargetNo(4), vec![change])])
+    );
+    assert!(found.reported.is_empty());
 }

@@ -11,6 +11,7 @@ fn target(number: u32, endpoint: &str, mac: Option<u8>) -> Target {
         known_mac: mac.map(|last| MacAddr::from([0x58, 0x5B, 0x69, 0, 0, last])),
         trusted: true,
         credential: None,
+        settings: Default::default(),
     }
 }
 
@@ -252,4 +253,56 @@ proptest! {
         }
         prop_assert!(false, "the plan does not end");
     }
+}
+
+#[test]
+fn waves_wait_for_each_other_and_the_canary_comes_first() {
+    let targets: Vec<_> = (0..6)
+        .map(|n| target(n, &format!("10.0.0.{}:6036", n + 1), None))
+        .collect();
+    let mut plan = Plan::new(&targets, limits(4));
+    plan.in_waves(1, 2);
+    let now = Instant::now();
+    let mut order = Vec::new();
+    let mut running: Vec<TargetNo> = Vec::new();
+    loop {
+        match plan.next(now, false) {
+            Step::Start { target, .. } => running.push(target),
+            Step::Wait(_) => {
+                assert!(!plan.wants_start(now), "it says so too");
+                order.push(running.len());
+                let next = running.remove(0);
+                plan.finished(next);
+            }
+            Step::Finished(end) => {
+                assert_eq!(end, PlanEnd::Complete);
+                break;
+            }
+            other @ (Step::Skip(_) | Step::Settle(_)) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(
+        order,
+        [1, 2, 1, 2, 1, 1],
+        "one, then two at a time, never more"
+    );
+}
+
+#[test]
+fn a_device_that_is_tried_again_holds_its_wave() {
+    let targets: Vec<_> = (0..2)
+        .map(|n| target(n, &format!("10.0.0.{}:6036", n + 1), None))
+        .collect();
+    let mut plan = Plan::new(&targets, limits(4));
+    plan.in_waves(1, 2);
+    let now = Instant::now();
+    assert_eq!(started(plan.next(now, false)), 0);
+    assert!(plan.try_again(TargetNo(0), now, Duration::from_secs(1)));
+    assert_eq!(
+        plan.next(now, false),
+        Step::Wait(Some(now + Duration::from_secs(1)))
+    );
+    assert_eq!(started(plan.next(now + Duration::from_secs(1), false)), 0);
+    plan.finished(TargetNo(0));
+    assert_eq!(started(plan.next(now, false)), 1);
 }

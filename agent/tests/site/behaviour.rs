@@ -79,6 +79,7 @@ fn want(peers: &[Peer], parallel: u32) -> JobWant {
             known_mac: None,
             trusted: true,
             credential: None,
+            settings: Default::default(),
         })
         .collect();
     JobWant {

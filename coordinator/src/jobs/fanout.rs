@@ -151,6 +151,7 @@ mod tests {
                     known_mac: None,
                     trusted: true,
                     credential: None,
+                    settings: Default::default(),
                 })
                 .collect(),
         }

@@ -62,6 +62,20 @@ pub(super) fn job(spec: &JobSpec) -> Result<(), ApiError> {
     if spec.work.ask == Ask::Discover && spec.work.discover.is_none() {
         return Err(usage("a discovery needs to be told how to look"));
     }
+    match (&spec.work.order, spec.work.ask.changes_device()) {
+        (Some(order), true) => {
+            order
+                .check(spec.work.ask)
+                .map_err(|error| usage(error.to_string()))?;
+            // What was just found is nobody's to change yet.
+            if spec.work.discover.is_some() {
+                return Err(usage("a change is for devices of the inventory"));
+            }
+        }
+        (None, true) => return Err(usage("a change needs to be told what to set")),
+        (Some(_), false) => return Err(usage("this ask changes nothing")),
+        (None, false) => {}
+    }
     match &spec.selector {
         Selector::Match {
             tenants,

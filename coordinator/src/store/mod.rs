@@ -37,6 +37,7 @@ mod stream;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod undo;
 mod wants;
 mod worker;
 

@@ -15,7 +15,7 @@ use crate::jobs::select::{Filter, Value};
 use super::columns::{JobRow, SiteRow, job_id};
 use super::error::DbError;
 use super::pack::pack_message;
-use super::{job_rows, wants};
+use super::{job_rows, undo, wants};
 
 /// The most devices of one job.
 const TARGETS_MAX: u32 = 1_000_000;
@@ -193,6 +193,9 @@ fn targets_of(db: &Connection, spec: &JobSpec) -> Result<(String, Filter), DbErr
             ("", "d.position")
         }
     };
+    if let Some(undo) = spec.work.order.as_ref().and_then(|order| order.undo) {
+        undo::only_changed(db, undo, spec.work.ask, &mut filter)?;
+    }
     let sql = format!(
         "SELECT d.id, d.site AS site, d.address, d.entry, coalesce(d.mac, d.listed_mac) AS known_mac
          FROM sites s JOIN devices d ON d.site = s.id {join}

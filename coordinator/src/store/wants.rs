@@ -1,6 +1,6 @@
 //! The want documents: which sites need a new one, and what goes into it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -17,7 +17,7 @@ use super::columns::{JobRow, SiteRow, count, job_id, moment, signed, site_id, un
 use super::device_rows::{read_mac, unpack_entry};
 use super::error::DbError;
 use super::sighting::host_of;
-use super::{job_rows, sites};
+use super::{job_rows, sites, undo};
 
 /// Addresses of known devices that a discovery is told.
 const KNOWN_MAX: u32 = 4_096;
@@ -164,8 +164,8 @@ fn open_jobs(db: &Connection, site: SiteRow) -> Result<Vec<SiteJob>, DbError> {
             cancelled: cancelled.is_some() || braked.is_some(),
             not_after: moment(row, "deadline_at")?,
             traceparent: row.get("traceparent")?,
+            targets: targets(db, row.get("id")?, row.get("ordinal")?, &options)?,
             options,
-            targets: targets(db, row.get("id")?, row.get("ordinal")?)?,
         });
     }
     Ok(jobs)
@@ -196,9 +196,15 @@ fn known_addresses(db: &Connection, site: SiteRow) -> Result<Vec<Ipv4Addr>, DbEr
     Ok(known)
 }
 
-fn targets(db: &Connection, job: JobRow, ordinal: i64) -> Result<Vec<Target>, DbError> {
+fn targets(
+    db: &Connection,
+    job: JobRow,
+    ordinal: i64,
+    options: &WorkOptions,
+) -> Result<Vec<Target>, DbError> {
+    let undo = options.order.as_ref().and_then(|order| order.undo);
     let mut query = db.prepare_cached(
-        "SELECT t.number, t.entry, t.mac, coalesce(d.trusted, 1) AS trusted
+        "SELECT t.number, t.entry, t.mac, t.device, coalesce(d.trusted, 1) AS trusted
          FROM job_targets t LEFT JOIN devices d ON d.id = t.device
          WHERE t.job = ?1 AND t.ordinal = ?2 AND t.found = 0 ORDER BY t.number",
     )?;
@@ -215,6 +221,10 @@ fn targets(db: &Connection, job: JobRow, ordinal: i64) -> Result<Vec<Target>, Db
             // Whoever merely answered a discovery gets no credential, unless its maker is known.
             trusted: row.get::<_, bool>("trusted")? || known_mac.is_some_and(MacAddr::is_tvt),
             credential: entry.credential,
+            settings: match undo {
+                Some(job) => undo::settings(db, job, row.get("device")?)?,
+                None => BTreeMap::new(),
+            },
         });
     }
     Ok(targets)

@@ -15,6 +15,7 @@ pub(crate) mod inventory;
 pub(crate) mod jobs;
 pub(crate) mod local;
 pub(crate) mod man;
+pub(crate) mod ordering;
 pub(crate) mod run;
 pub(crate) mod scan;
 pub(crate) mod sites;

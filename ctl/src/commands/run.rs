@@ -1,10 +1,13 @@
 //! `tvtctl run`: one question to devices of the fleet.
 
 use tvtfleet_proto::model::ask::Ask;
+use tvtfleet_proto::model::id::{CredentialLabel, JobId};
 
 use crate::answers::{self, Asked};
 use crate::commands::asking::ScopeArgs;
-use crate::commands::scan::{SelectorArgs, WorkArgs, finished, submit};
+use crate::commands::jobs::JobReference;
+use crate::commands::ordering::OrderArgs;
+use crate::commands::scan::{Asking, SelectorArgs, WorkArgs, finished, submit};
 use crate::config::ServerArgs;
 use crate::error::CliError;
 use crate::exit::Outcome;
@@ -23,10 +26,19 @@ The asks: info, channels, disks, clock, users, password-policy, ports, services,
 audio, osd, recording, recording-days, recording-segments, rtsp-url, platform, camera-logins, motion.
 They read and change nothing. The answers are kept with the job.
 
+The asks that change devices: set-clock, set-services, set-image, set-streams, set-audio, set-osd,
+set-platform, reboot, set-password. They take --dry-run or --yes, go through a site in waves, and are
+refused by every site whose policy does not name them. Each setting is read back; what an
+interrupted change came to is looked up and never sent again.
+
 Examples:
   tvtctl run clock --all --format csv
   tvtctl run disks --site acme/depot-1
-  tvtctl run users --tenant acme --backend cgi --format json"
+  tvtctl run users --tenant acme --backend cgi --format json
+  tvtctl run set-clock --all --set sync=NTP --set ntp_server=10.0.0.1 --dry-run
+  tvtctl run set-services --site acme/depot-1 --set rtsp=false --yes
+  tvtctl run set-services --all --undo last --yes
+  tvtctl run set-password --site acme/depot-1 --new-credential admin-2027 --yes"
 )]
 pub(crate) struct Args {
     /// What to ask
@@ -36,6 +48,19 @@ pub(crate) struct Args {
     scope: ScopeArgs,
     #[command(flatten)]
     which: SelectorArgs,
+    #[command(flatten)]
+    order: OrderArgs,
+    /// With set-services and set-platform: put back what this job changed, its id or "last"
+    #[arg(
+        long,
+        value_name = "JOB",
+        help_heading = "Changes",
+        conflicts_with = "set"
+    )]
+    undo: Option<JobReference>,
+    /// With set-password: the label of the new password in the sites' vaults
+    #[arg(long, value_name = "LABEL", help_heading = "Changes")]
+    new_credential: Option<CredentialLabel>,
     #[command(flatten)]
     how: WorkArgs,
     /// How to write the answers
@@ -56,9 +81,21 @@ impl Args {
                 .hint("tvtctl inventory import brings an inventory file in")
                 .into());
         }
+        // Before anything is connected: a job that is undone is looked up only then.
+        let undo = self.undo.map(|_| JobId::new(uuid::Uuid::nil()));
+        let mut order = self.order.order(self.ask, undo, self.new_credential)?;
         let server = Server::connect(&self.server, io).await?;
         let (selector, _) = self.which.selector(&server, None, io).await?;
-        let submitted = submit(&server, selector, (self.ask, scope, None), self.how, io).await?;
+        if let (Some(order), Some(job)) = (&mut order, self.undo) {
+            order.undo = Some(job.id(&server).await?);
+        }
+        let asking = Asking {
+            ask: self.ask,
+            scope,
+            discover: None,
+            order,
+        };
+        let submitted = submit(&server, selector, asking, self.how, io).await?;
         if detach {
             io.write_out(format!("{}\n", submitted.job.id).as_bytes())?;
             watch::tell_offline(&submitted.job, io);

@@ -11,8 +11,10 @@ use tvtfleet_proto::model::backend::BackendChoice;
 use tvtfleet_proto::model::discovery::DiscoverOptions;
 use tvtfleet_proto::model::id::{CredentialLabel, SiteId, TenantId};
 use tvtfleet_proto::model::job::{
-    DEFAULT_DEVICE_DEADLINE, DEFAULT_JOB_DEADLINE, DEFAULT_PARALLEL, JobSpec, Selector, WorkOptions,
+    DEFAULT_DEVICE_DEADLINE, DEFAULT_JOB_DEADLINE, DEFAULT_PARALLEL, JobSpec, REBOOT_DEADLINE,
+    Selector, WorkOptions,
 };
+use tvtfleet_proto::model::order::Order;
 
 use crate::commands::discover::{self, Save};
 use crate::commands::jobs::JobReference;
@@ -146,7 +148,12 @@ impl Args {
         let import = self.which.read_inventory(io)?;
         let server = Server::connect(&self.server, io).await?;
         let (selector, complete) = self.which.selector(&server, import, io).await?;
-        let options = (ask, AskScope::default(), discover);
+        let options = Asking {
+            ask,
+            scope: AskScope::default(),
+            discover,
+            order: None,
+        };
         let submitted = submit(&server, selector, options, self.how, io).await?;
         let scanned = if detach {
             io.write_out(format!("{}\n", submitted.job.id).as_bytes())?;
@@ -261,16 +268,35 @@ impl SelectorArgs {
     }
 }
 
+/// What a job asks.
+pub(crate) struct Asking {
+    pub(crate) ask: Ask,
+    pub(crate) scope: AskScope,
+    pub(crate) discover: Option<DiscoverOptions>,
+    pub(crate) order: Option<Order>,
+}
+
 /// Submits a job.
 pub(crate) async fn submit(
     server: &Server,
     selector: Selector,
-    (ask, scope, discover): (Ask, AskScope, Option<DiscoverOptions>),
+    asking: Asking,
     how: WorkArgs,
     io: &Io,
 ) -> Result<JobStatus, CliError> {
     let deadline = how.deadline.unwrap_or(DEFAULT_JOB_DEADLINE);
-    let usual = DEFAULT_DEVICE_DEADLINE.min(deadline);
+    let Asking {
+        ask,
+        scope,
+        discover,
+        order,
+    } = asking;
+    let usual = if ask == Ask::Reboot {
+        REBOOT_DEADLINE
+    } else {
+        DEFAULT_DEVICE_DEADLINE
+    };
+    let usual = usual.min(deadline);
     let spec = JobSpec {
         selector,
         work: WorkOptions {
@@ -281,6 +307,7 @@ pub(crate) async fn submit(
             device_deadline: how.device_timeout.unwrap_or(usual),
             scope,
             discover: discover.map(Box::new),
+            order: order.map(Box::new),
         },
         deadline,
         note: how.note,

@@ -213,7 +213,7 @@ impl LocalArgs {
     }
 }
 
-fn read_password(path: &Path) -> Result<Secret, CliError> {
+pub(crate) fn read_password(path: &Path) -> Result<Secret, CliError> {
     let shown = path.display();
     if files::is_exposed(path) {
         let message = format!("the password file {shown} can be read by other users");

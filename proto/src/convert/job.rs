@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use super::order::{read_settings, settings};
 use crate::model::ask::{Ask, AskScope};
 use crate::model::id::{ImportId, JobId, TargetNo};
 use crate::model::job::{
     DeviceCounts, JobSpec, JobState, JobView, MAX_PARALLEL, Selector, SiteJobState, SiteJobView,
     WorkOptions,
 };
+use crate::model::order::Order;
 use crate::model::time::UtcMillis;
 use crate::model::want::{SiteWork, Target};
 use crate::wire::v1;
@@ -72,6 +74,14 @@ impl TryFrom<v1::WorkOptions> for WorkOptions {
         if ask == Ask::Discover && wire.discover.is_none() {
             return Err(BadField::new("discover", "missing"));
         }
+        let order: Option<Order> = wire.order.map(TryInto::try_into).transpose()?;
+        match &order {
+            Some(order) => order
+                .check(ask)
+                .map_err(|error| BadField::new("order", error.to_string()))?,
+            None if ask.changes_device() => return Err(BadField::new("order", "missing")),
+            None => {}
+        }
         Ok(Self {
             ask,
             backend: parsed("backend", &wire.backend)?,
@@ -88,6 +98,7 @@ impl TryFrom<v1::WorkOptions> for WorkOptions {
                 .map(TryInto::try_into)
                 .transpose()?
                 .map(Box::new),
+            order: order.map(Box::new),
         })
     }
 }
@@ -104,6 +115,7 @@ impl From<WorkOptions> for v1::WorkOptions {
             from: model.scope.from,
             to: model.scope.to,
             discover: model.discover.map(|options| (*options).into()),
+            order: model.order.map(|order| (*order).into()),
         }
     }
 }
@@ -249,6 +261,7 @@ impl TryFrom<v1::Target> for Target {
             known_mac: optional_mac("known_mac", &wire.known_mac)?,
             trusted: wire.trusted,
             credential: credential(&wire.credential)?,
+            settings: read_settings(wire.settings)?,
         })
     }
 }
@@ -261,6 +274,7 @@ impl From<Target> for v1::Target {
             known_mac: mac_bytes(model.known_mac),
             trusted: model.trusted,
             credential: text_of(model.credential.as_ref()),
+            settings: settings(model.settings),
         }
     }
 }

@@ -10,6 +10,7 @@ mod discovery;
 mod field;
 mod history;
 mod job;
+mod order;
 mod results;
 mod rpc;
 mod site;

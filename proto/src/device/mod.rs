@@ -4,6 +4,7 @@
 
 pub mod bridge;
 pub mod cgi;
+pub mod edit;
 pub mod http;
 pub mod mhed;
 pub mod probe;

@@ -317,6 +317,19 @@ macro_rules! answer_records {
                 /// Rows of the mask, `1` where motion counts.
                 mask: Vec<String>,
             }
+            /// What became of one setting that was to be changed.
+            Changes / changes: DeviceChange, DeviceChangeList {
+                /// The channel, from 1; missing where the setting is the device's.
+                channel: Option<u32>,
+                /// The setting.
+                setting: Option<String>,
+                /// What the device said before.
+                old: Option<String>,
+                /// What it is to be.
+                new: Option<String>,
+                /// `changed`, `unchanged`, `would_change`, `failed`, `not_tried` or `unknown`.
+                outcome: Option<String>,
+            }
         }
     };
 }

@@ -51,6 +51,24 @@ pub enum Ask {
     CameraLogins,
     /// How do you detect motion?
     Motion,
+    /// Set your clock.
+    SetClock,
+    /// Switch your services on or off.
+    SetServices,
+    /// Set up the pictures so.
+    SetImage,
+    /// Encode video so.
+    SetStreams,
+    /// Handle sound so.
+    SetAudio,
+    /// Write this into the pictures.
+    SetOsd,
+    /// Report to this platform.
+    SetPlatform,
+    /// Start again.
+    Reboot,
+    /// Change the password of the account that asks.
+    SetPassword,
     /// Which devices are there? Asked of a site, not of a device; sends no credential.
     Discover,
 }
@@ -79,6 +97,15 @@ impl Ask {
         Self::Platform,
         Self::CameraLogins,
         Self::Motion,
+        Self::SetClock,
+        Self::SetServices,
+        Self::SetImage,
+        Self::SetStreams,
+        Self::SetAudio,
+        Self::SetOsd,
+        Self::SetPlatform,
+        Self::Reboot,
+        Self::SetPassword,
         Self::Discover,
     ];
 
@@ -107,6 +134,15 @@ impl Ask {
             Self::Platform => "platform",
             Self::CameraLogins => "camera-logins",
             Self::Motion => "motion",
+            Self::SetClock => "set-clock",
+            Self::SetServices => "set-services",
+            Self::SetImage => "set-image",
+            Self::SetStreams => "set-streams",
+            Self::SetAudio => "set-audio",
+            Self::SetOsd => "set-osd",
+            Self::SetPlatform => "set-platform",
+            Self::Reboot => "reboot",
+            Self::SetPassword => "set-password",
             Self::Discover => "discover",
         }
     }
@@ -115,6 +151,51 @@ impl Ask {
     #[must_use]
     pub const fn needs_login(self) -> bool {
         !matches!(self, Self::Probe | Self::Discover)
+    }
+
+    /// Whether the ask may change the device: it then comes with an order, and the site's policy must
+    /// name it.
+    #[must_use]
+    pub const fn changes_device(self) -> bool {
+        self.reads().is_some() || matches!(self, Self::Reboot | Self::SetPassword)
+    }
+
+    /// The question whose answer shows what a changing ask sets; `None` for all others.
+    #[must_use]
+    pub const fn reads(self) -> Option<Self> {
+        match self {
+            Self::SetClock => Some(Self::Clock),
+            Self::SetServices => Some(Self::Services),
+            Self::SetImage => Some(Self::Image),
+            Self::SetStreams => Some(Self::Streams),
+            Self::SetAudio => Some(Self::Audio),
+            Self::SetOsd => Some(Self::Osd),
+            Self::SetPlatform => Some(Self::Platform),
+            Self::Scan
+            | Self::Probe
+            | Self::Info
+            | Self::Channels
+            | Self::Disks
+            | Self::Clock
+            | Self::Users
+            | Self::PasswordPolicy
+            | Self::Ports
+            | Self::Services
+            | Self::Image
+            | Self::Streams
+            | Self::Audio
+            | Self::Osd
+            | Self::Recording
+            | Self::RecordingDays
+            | Self::RecordingSegments
+            | Self::RtspUrl
+            | Self::Platform
+            | Self::CameraLogins
+            | Self::Motion
+            | Self::Reboot
+            | Self::SetPassword
+            | Self::Discover => None,
+        }
     }
 }
 

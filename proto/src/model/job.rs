@@ -7,12 +7,15 @@ use super::ask::{Ask, AskScope};
 use super::backend::BackendChoice;
 use super::discovery::DiscoverOptions;
 use super::id::{CredentialLabel, ImportId, JobId, SiteId, TenantId};
+use super::order::Order;
 use super::time::UtcMillis;
 
 /// The deadline of a job where its submitter names none: one hour.
 pub const DEFAULT_JOB_DEADLINE: Duration = Duration::from_secs(3600);
 /// The deadline of one device where the submitter names none: as pytvt's session, but in all.
 pub const DEFAULT_DEVICE_DEADLINE: Duration = Duration::from_secs(30);
+/// The time for one device that is to start again, where nothing is said.
+pub const REBOOT_DEADLINE: Duration = Duration::from_secs(300);
 /// How many devices a site works on at a time where nobody says otherwise.
 pub const DEFAULT_PARALLEL: u32 = 16;
 /// The most devices a site may work on at a time.
@@ -56,6 +59,8 @@ pub struct WorkOptions {
     /// What each site looks for before anything is asked of devices; those it finds join the job
     /// behind its targets. `None` is nothing; [`Ask::Discover`] needs it.
     pub discover: Option<Box<DiscoverOptions>>,
+    /// What a changing ask sets; `None` with all others.
+    pub order: Option<Box<Order>>,
 }
 
 impl Default for WorkOptions {
@@ -68,6 +73,7 @@ impl Default for WorkOptions {
             device_deadline: DEFAULT_DEVICE_DEADLINE,
             scope: AskScope::default(),
             discover: None,
+            order: None,
         }
     }
 }

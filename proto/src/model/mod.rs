@@ -16,6 +16,7 @@ pub mod identity;
 pub mod inventory;
 pub mod job;
 pub mod mac;
+pub mod order;
 pub mod query;
 pub mod report;
 pub mod secret;

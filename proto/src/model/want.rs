@@ -1,5 +1,6 @@
 //! The want document: what one site should be doing now, and what the site says about it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::error::ErrorCode;
@@ -77,6 +78,9 @@ pub struct Target {
     pub trusted: bool,
     /// The credential to use instead of the job's.
     pub credential: Option<CredentialLabel>,
+    /// What a changing ask sets at this device, instead of what the order says; empty where the order
+    /// counts.
+    pub settings: BTreeMap<String, String>,
 }
 
 /// What a site says about a job.

@@ -2,6 +2,7 @@
 //! limits that a slow machine could miss. `README.md` says how to run them.
 
 pub mod apply;
+pub mod asks;
 pub mod diff;
 pub mod discover;
 pub mod figures;

@@ -10,7 +10,7 @@ use tvtfleet_bench::measure::MeasuredArguments;
 use tvtfleet_bench::programs::{self, Programs};
 use tvtfleet_bench::scan::{self, WorkArguments};
 use tvtfleet_bench::workbooks::{self, BooksArguments};
-use tvtfleet_bench::{apply, diff, discover, idle};
+use tvtfleet_bench::{apply, asks, diff, discover, idle};
 
 /// Benches of tvtfleet: speed and memory next to a baseline of the same run
 ///
@@ -43,6 +43,7 @@ enum Command {
     Workbooks(workbooks::Arguments),
     Apply(apply::Arguments),
     Idle(idle::Arguments),
+    Asks(asks::Arguments),
     #[command(hide = true)]
     Measured(MeasuredArguments),
     #[command(hide = true)]
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         }),
         Command::Workbooks(books) => show(arguments.common.format, || workbooks::run(&books)),
         Command::Apply(apply) => bench(&arguments.common, |programs| apply::run(&apply, programs)),
+        Command::Asks(asks) => bench(&arguments.common, |programs| asks::run(&asks, programs)),
         Command::Idle(idle) => bench(&arguments.common, |programs| idle::run(&idle, programs)),
     };
     match done {

@@ -38,6 +38,8 @@ pub struct Totals {
     pub tunnel_requests: u64,
     /// Sessions that got a whole channel list.
     pub scans_completed: u64,
+    /// Requests to the web interfaces.
+    pub http_requests: u64,
     /// Violations of the protocol by clients.
     pub violations: u64,
 }
@@ -51,6 +53,7 @@ impl Totals {
             logins_tried: self.logins_tried.saturating_sub(before.logins_tried),
             tunnel_requests: self.tunnel_requests.saturating_sub(before.tunnel_requests),
             scans_completed: self.scans_completed.saturating_sub(before.scans_completed),
+            http_requests: self.http_requests.saturating_sub(before.http_requests),
             violations: self.violations.saturating_sub(before.violations),
         }
     }

@@ -27,4 +27,4 @@ pub use device::{
 pub use fleet::{Fleet, FleetError, InventoryEntry, save_inventories};
 pub use generate::{Broken, FleetSpec, GenerateError};
 pub use simulator::{Options, Simulator, SimulatorError};
-pub use web::{ApiDialect, ApiLogin, PagesLogin, WebFault, WebSpec};
+pub use web::{ApiDialect, ApiLogin, PagesLogin, WebFault, WebSpec, WriteFault};

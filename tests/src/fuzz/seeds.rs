@@ -227,6 +227,7 @@ fn of_messages() -> Vec<Seed> {
                 known_mac: "58:5B:69:10:00:0B".parse().ok(),
                 trusted: true,
                 credential: None,
+                settings: Default::default(),
             }],
         }),
     });

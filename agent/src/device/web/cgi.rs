@@ -1,7 +1,7 @@
 //! The driver of the recorders' pages.
 
-use tokio::time::timeout_at;
-use tvtfleet_proto::device::cgi::{Command, Errand, Reply, Session, Variant};
+use tvtfleet_proto::device::cgi::{Command, Errand, Reply, Session, Variant, plans};
+use tvtfleet_proto::device::edit::{Plan, Write};
 use tvtfleet_proto::device::http::Trouble;
 use tvtfleet_proto::error::{ErrorCode, ErrorKind};
 use tvtfleet_proto::model::ask::Ask;
@@ -9,18 +9,20 @@ use tvtfleet_proto::model::backend::Backend;
 use tvtfleet_proto::model::report::Failure;
 use tvtfleet_proto::model::secret::Credential;
 
+use super::change::{Editor, change};
 use super::link::Link;
-use super::{answer, failure};
+use super::{answer, failure, permit};
 use crate::budget::Spent;
 use crate::device::interface::{Answer, Device, DeviceError, Support};
+use crate::device::order::ChangeOrder;
 use crate::device::visit::Visit;
 
 /// One recorder, by the interface of its pages.
 #[derive(Debug)]
 pub(crate) struct CgiDevice<'a> {
-    visit: Visit<'a>,
+    pub(super) visit: Visit<'a>,
     link: Link<'a>,
-    session: Session,
+    pub(super) session: Session,
     /// One expired session is opened again, not more.
     reopened: bool,
 }
@@ -38,6 +40,12 @@ impl<'a> CgiDevice<'a> {
 
     /// Runs an errand and says what it found.
     pub(crate) async fn errand(&mut self, ask: Ask, mut errand: Errand) -> Result<Answer, Failure> {
+        self.run(&mut errand).await?;
+        let found = errand.finish().map_err(|trouble| failure(trouble, false))?;
+        Ok(answer(ask, found))
+    }
+
+    async fn run(&mut self, errand: &mut Errand) -> Result<(), Failure> {
         let credential = self.credential()?;
         let address = self.visit.target.endpoint.host.to_string();
         while let Some(command) = errand.question().cloned() {
@@ -46,8 +54,7 @@ impl<'a> CgiDevice<'a> {
                 .take(&address, result)
                 .map_err(|trouble| failure(trouble, false))?;
         }
-        let found = errand.finish().map_err(|trouble| failure(trouble, false))?;
-        Ok(answer(ask, found))
+        Ok(())
     }
 
     /// Asks one question. The outer error ends the visit.
@@ -75,10 +82,8 @@ impl<'a> CgiDevice<'a> {
     }
 
     /// Logs in, once, with the leave of whoever guards the credential.
-    async fn login(&mut self, credential: &Credential) -> Result<(), Failure> {
-        let Visit {
-            target, site, gate, ..
-        } = self.visit;
+    pub(super) async fn login(&mut self, credential: &Credential) -> Result<(), Failure> {
+        let site = self.visit.site;
         let hello = self.session.hello();
         let response = self.link.send(&hello).await?;
         let variant = self
@@ -94,15 +99,7 @@ impl<'a> CgiDevice<'a> {
             .session
             .login(credential)
             .map_err(|trouble| failure(trouble, false))?;
-        let leave = timeout_at(self.visit.deadline.into(), gate.pass(target.known_mac)).await;
-        let permit = match leave {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(barred)) => return Err(barred),
-            Err(_) => {
-                let text = "the time for the device ran out";
-                return Err(Failure::new(ErrorCode::DeviceDeadline, text));
-            }
-        };
+        let permit = permit(self.visit).await?;
         // Without an answer nobody knows whether the try counted; the permit then counts as spent.
         let response = self.link.send(&request).await.map_err(|failure| Failure {
             credentials_sent: true,
@@ -127,16 +124,54 @@ impl<'a> CgiDevice<'a> {
         }
     }
 
+    /// Ends the session.
+    pub(super) async fn leave(&mut self) {
+        let Some(credential) = self.visit.gate.credential else {
+            return;
+        };
+        if let Some(request) = self.session.logout(credential) {
+            self.link.leave(&request).await;
+        }
+    }
+
     fn may_show_password(&self) -> bool {
         let Visit { target, site, .. } = self.visit;
         self.link.is_private() || site.policy.plaintext_login.covers(target.trusted)
     }
 
-    fn credential(&self) -> Result<&'a Credential, Failure> {
+    pub(super) fn credential(&self) -> Result<&'a Credential, Failure> {
         self.visit.gate.credential.ok_or_else(|| {
             let text = "no credential is known for this device";
             Failure::new(ErrorCode::CredentialMissing, text)
         })
+    }
+}
+
+impl Editor for CgiDevice<'_> {
+    async fn plans(&mut self, ask: Ask, order: &ChangeOrder<'_>) -> Result<Vec<Plan>, Failure> {
+        let Some(mut errand) = Errand::before(ask) else {
+            let text = "the recorders' pages cannot change this";
+            return Err(Failure::new(ErrorCode::UnsupportedVariant, text));
+        };
+        self.run(&mut errand).await?;
+        let documents = errand.into_documents();
+        plans(ask, &documents, self.visit.scope.channel, order.settings)
+            .map_err(|trouble| failure(trouble, false))
+    }
+
+    async fn write(&mut self, write: &Write) -> Result<Result<(), Trouble>, Failure> {
+        let credential = self.credential()?;
+        let request = self
+            .session
+            .request(write.command, write.parts.clone(), credential);
+        let response = self.link.send(&request).await?;
+        Ok(self.session.read_change(&response).map(drop))
+    }
+
+    async fn renew(&mut self) {
+        self.leave().await;
+        // The end of a session that was asked for is not one that came by itself.
+        self.reopened = false;
     }
 }
 
@@ -146,7 +181,8 @@ impl Device for CgiDevice<'_> {
     }
 
     fn supports(&self, ask: Ask) -> Support {
-        if Errand::new(ask, None).is_some() {
+        let changes = Errand::before(ask).is_some() || ask == Ask::SetPassword;
+        if changes || Errand::new(ask, None).is_some() {
             Support::Full
         } else {
             Support::None
@@ -154,6 +190,13 @@ impl Device for CgiDevice<'_> {
     }
 
     async fn ask(&mut self, ask: Ask) -> Result<Answer, DeviceError> {
+        if let Some(order) = self.visit.change {
+            return Ok(if ask == Ask::SetPassword {
+                self.set_password(&order).await?
+            } else {
+                change(self, ask, &order).await?
+            });
+        }
         let Some(errand) = Errand::new(ask, self.visit.scope.channel) else {
             let text = "the recorders' pages cannot answer this";
             return Err(Failure::new(ErrorCode::UnsupportedVariant, text).into());
@@ -162,11 +205,6 @@ impl Device for CgiDevice<'_> {
     }
 
     async fn close(mut self) {
-        let Some(credential) = self.visit.gate.credential else {
-            return;
-        };
-        if let Some(request) = self.session.logout(credential) {
-            self.link.leave(&request).await;
-        }
+        self.leave().await;
     }
 }

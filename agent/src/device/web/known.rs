@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use tvtfleet_proto::device::webapi::Dialect;
 use tvtfleet_proto::model::address::Endpoint;
@@ -20,6 +21,8 @@ pub(crate) struct KnownWeb(Mutex<BTreeMap<Endpoint, Known>>);
 pub(crate) struct Known {
     pub(crate) port: Option<WebPort>,
     pub(crate) dialect: Option<Dialect>,
+    /// Until when a port is taken to swallow everything.
+    pub(crate) silent_until: Option<Instant>,
 }
 
 impl KnownWeb {

@@ -17,6 +17,12 @@ use crate::device::visit::Visit;
 
 /// Headers of an answer that are looked at.
 const HEADERS_MAX: usize = 64;
+/// Time for a port to open that only completes an answer, before the first request to it: one packet
+/// each way on any site's network, without the repetition that a lost packet takes. A handshake of TLS,
+/// for which weak recorders take seconds, is not in it.
+const COMPLETION_OPEN: Duration = Duration::from_millis(700);
+/// For how long a port that swallowed a connection is not tried again for a completion.
+const SILENT: Duration = Duration::from_secs(3600);
 /// Time for a logout.
 const LEAVE: Duration = Duration::from_millis(500);
 
@@ -54,7 +60,16 @@ impl<'a> Link<'a> {
             return self.exchange(*port, client, request).await;
         }
         let site = self.visit.site;
-        let known = site.web_known.of(&self.visit.target.endpoint).port;
+        let known = site.web_known.of(&self.visit.target.endpoint);
+        let silent = known
+            .silent_until
+            .is_some_and(|until| Instant::now() < until);
+        if silent && !self.patient {
+            let text =
+                "not looked for: the port of the web interface swallowed a connection before";
+            return Err(Failure::new(ErrorCode::ConnectTimeout, text));
+        }
+        let known = known.port;
         let rest = site.web.ports.iter().copied().take(PORTS_MAX);
         let ports = known
             .into_iter()
@@ -65,16 +80,57 @@ impl<'a> Link<'a> {
         );
         for port in ports {
             let client = self.client(port).await?;
-            match self.exchange(port, &client, request).await {
+            let first = if self.patient || known.is_some() {
+                Ok(())
+            } else {
+                self.opens(port).await
+            };
+            let result = match first {
+                Ok(()) => self.exchange(port, &client, request).await,
+                Err(failure) => Err(failure),
+            };
+            match result {
                 Err(failure) if self.goes_on(failure.code) => last = failure,
                 other => {
                     let endpoint = &self.visit.target.endpoint;
-                    site.web_known
-                        .learn(endpoint, |known| known.port = Some(port));
+                    let code = other.as_ref().err().map(|failure| failure.code);
+                    if code == Some(ErrorCode::ConnectTimeout) {
+                        let until = Instant::now().checked_add(SILENT);
+                        site.web_known
+                            .learn(endpoint, |known| known.silent_until = until);
+                        return other;
+                    }
+                    site.web_known.learn(endpoint, |known| {
+                        (known.port, known.silent_until) = (Some(port), None);
+                    });
                     self.open = Some((port, client));
                     return other;
                 }
             }
+        }
+        Err(last)
+    }
+
+    /// Looks whether a port that was never seen opens at all.
+    async fn opens(&self, port: WebPort) -> Result<(), Failure> {
+        let mut last = Failure::new(ErrorCode::InterfaceAbsent, "no address");
+        for address in reachable(self.visit, port.port).await? {
+            let open = tokio::net::TcpStream::connect(address);
+            last = match tokio::time::timeout(COMPLETION_OPEN, open).await {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                    let text = "the web interface refuses connections";
+                    Failure::new(ErrorCode::ConnectRefused, text)
+                }
+                Ok(Err(_)) => {
+                    let text = "the web interface cannot be reached";
+                    Failure::new(ErrorCode::Unreachable, text)
+                }
+                Err(_) => {
+                    let text = "the web interface did not answer in time";
+                    Failure::new(ErrorCode::ConnectTimeout, text)
+                }
+            };
         }
         Err(last)
     }
@@ -87,7 +143,7 @@ impl<'a> Link<'a> {
     }
 
     /// Sends a last request and does not wait long for its answer.
-    pub(super) async fn leave(self, request: &Request) {
+    pub(super) async fn leave(&mut self, request: &Request) {
         let Some((port, client)) = &self.open else {
             return;
         };
@@ -177,6 +233,11 @@ impl<'a> Link<'a> {
                 .body(request.body.as_bytes().to_vec());
         }
         let mut answer = builder.send().await.map_err(|error| broken(&error))?;
+        // Never asked for, and a small body could become an endless one.
+        if answer.headers().contains_key("content-encoding") {
+            let text = "the answer is compressed, which nobody asked for";
+            return Err(Failure::new(ErrorCode::BadAnswer, text));
+        }
         let headers = answer
             .headers()
             .iter()

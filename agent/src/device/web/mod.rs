@@ -4,9 +4,12 @@
 //! sessions and errands of `tvtfleet_proto::device::{webapi, cgi}` and by the gate.
 
 mod cgi;
+mod change;
 mod known;
 mod link;
+mod password;
 mod pins;
+mod reboot;
 mod settings;
 mod tls;
 mod webapi;
@@ -18,11 +21,27 @@ pub(crate) use settings::PORTS_MAX;
 pub use settings::{WebPort, WebSettings};
 pub(crate) use webapi::WebApiDevice;
 
+use tokio::time::timeout_at;
 use tvtfleet_proto::device::http::{Findings, Trouble};
+use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::report::{DeviceFacts, Failure};
 
 use super::interface::Answer;
+use super::visit::Visit;
+use crate::budget::LoginPermit;
+
+/// Waits for leave to show the credential of a visit, until the device's time is up.
+async fn permit(visit: Visit<'_>) -> Result<LoginPermit<'_>, Failure> {
+    let pass = visit.gate.pass(visit.target.known_mac);
+    match timeout_at(visit.deadline.into(), pass).await {
+        Ok(leave) => leave,
+        Err(_) => {
+            let text = "the time for the device ran out";
+            Err(Failure::new(ErrorCode::DeviceDeadline, text))
+        }
+    }
+}
 
 /// A failure of an exchange as one of a report. A credential that the device accepted is not one
 /// that was tried in vain.
@@ -50,6 +69,7 @@ fn answer(ask: Ask, found: Findings) -> Answer {
         facts,
         channels: found.channels,
         warnings: found.warnings,
+        failed: None,
         answer: found.answer,
     }
 }

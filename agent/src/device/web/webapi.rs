@@ -1,8 +1,10 @@
 //! The driver of the web API.
 
-use tokio::time::timeout_at;
+use tvtfleet_proto::device::edit::{Plan, Write};
 use tvtfleet_proto::device::http::{Trouble, measure};
-use tvtfleet_proto::device::webapi::{Errand, Login, Query, Scope, Session, Step};
+use tvtfleet_proto::device::webapi::{
+    Dialect, Errand, Login, Query, Scope, Session, Step, flat, plan,
+};
 use tvtfleet_proto::device::xml::Element;
 use tvtfleet_proto::error::{ErrorCode, ErrorKind};
 use tvtfleet_proto::model::answer::Answer as Found;
@@ -11,16 +13,27 @@ use tvtfleet_proto::model::backend::Backend;
 use tvtfleet_proto::model::report::Failure;
 use tvtfleet_proto::model::time::UtcMillis;
 
+use super::change::{Editor, change};
 use super::link::Link;
-use super::{answer, failure};
+use super::{answer, failure, permit};
 use crate::budget::{LoginPermit, Spent};
 use crate::device::interface::{Answer, Device, DeviceError, Support};
+use crate::device::order::ChangeOrder;
 use crate::device::visit::Visit;
+
+/// What is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Message<'a> {
+    /// A question.
+    Query(Query),
+    /// A change.
+    Write(&'a Write),
+}
 
 /// One device, over its web API.
 #[derive(Debug)]
 pub(crate) struct WebApiDevice<'a> {
-    visit: Visit<'a>,
+    pub(super) visit: Visit<'a>,
     link: Link<'a>,
     session: Session,
     permit: Option<LoginPermit<'a>>,
@@ -71,6 +84,14 @@ impl<'a> WebApiDevice<'a> {
 
     /// Asks one question until the device answers it. The outer error ends the visit.
     async fn question(&mut self, query: Query) -> Result<Result<Element, Trouble>, Failure> {
+        self.exchange(Message::Query(query)).await
+    }
+
+    /// Sends a message until the device takes it; only refusals before it was looked at are answered.
+    pub(super) async fn exchange(
+        &mut self,
+        message: Message<'_>,
+    ) -> Result<Result<Element, Trouble>, Failure> {
         let scope = Scope {
             from: self.visit.scope.from.clone(),
             to: self.visit.scope.to.clone(),
@@ -78,7 +99,11 @@ impl<'a> WebApiDevice<'a> {
         loop {
             let random = uuid::Uuid::new_v4().as_u128();
             let credential = self.visit.gate.credential;
-            let request = match self.session.request(query, &scope, credential, random) {
+            let request = match message {
+                Message::Query(query) => self.session.request(query, &scope, credential, random),
+                Message::Write(write) => self.session.write(write, credential, random),
+            };
+            let request = match request {
                 Ok(request) => request,
                 Err(trouble) => return Ok(Err(trouble)),
             };
@@ -109,27 +134,15 @@ impl<'a> WebApiDevice<'a> {
     }
 
     async fn ask_gate(&mut self, login: Login) -> Result<(), Failure> {
-        let Visit {
-            target, site, gate, ..
-        } = self.visit;
+        let Visit { target, site, .. } = self.visit;
         let shown = login.shows_password && !self.link.is_private();
         if shown && !site.policy.plaintext_login.covers(target.trusted) {
             let text = "the device wants the password in clear, which this site's policy forbids";
             return Err(Failure::new(ErrorCode::PolicyRefused, text));
         }
-        let leave = timeout_at(self.visit.deadline.into(), gate.pass(target.known_mac)).await;
-        match leave {
-            Ok(Ok(permit)) => {
-                self.permit = Some(permit);
-                self.session.login();
-                Ok(())
-            }
-            Ok(Err(barred)) => Err(barred),
-            Err(_) => Err(Failure::new(
-                ErrorCode::DeviceDeadline,
-                "the time for the device ran out",
-            )),
-        }
+        self.permit = Some(permit(self.visit).await?);
+        self.session.login();
+        Ok(())
     }
 
     fn settle(&mut self, spent: Spent) {
@@ -145,6 +158,51 @@ impl<'a> WebApiDevice<'a> {
     fn failed(&self, trouble: Trouble) -> Failure {
         let refused = trouble.code.kind() == ErrorKind::Credentials;
         failure(trouble, self.in_vain() || (refused && self.session.shown()))
+    }
+}
+
+impl Editor for WebApiDevice<'_> {
+    async fn plans(&mut self, ask: Ask, order: &ChangeOrder<'_>) -> Result<Vec<Plan>, Failure> {
+        let reading = ask.reads().unwrap_or(ask);
+        let Some(errand) = Errand::new(reading, self.visit.scope.channel) else {
+            let text = "the web API cannot change this";
+            return Err(Failure::new(ErrorCode::UnsupportedVariant, text));
+        };
+        let errand = self.run(errand.keeping()).await?;
+        // A channel that does not say what it is cannot be changed with the others.
+        if let Some(trouble) = errand.failure_of_a_channel() {
+            return Err(self.failed(trouble.clone()));
+        }
+        if self.session.dialect() != Dialect::Flat {
+            let text = "this dialect of the web API changes nothing";
+            return Err(Failure::new(ErrorCode::CommandUnsupported, text));
+        }
+        let documents = errand.into_documents();
+        let (sent, received) = self.last_exchange;
+        let mut plans = Vec::new();
+        for (query, root) in &documents {
+            let mut reading = None;
+            if ask == Ask::SetClock {
+                let mut clock = flat::clock(root).map_err(|trouble| self.failed(trouble))?;
+                measure(&mut clock, sent, received);
+                reading = Some(clock);
+            }
+            let now = self.visit.site.clock.now().millis();
+            let clock = reading.as_ref().map(|reading| (reading, now));
+            plans.push(
+                plan(ask, root, query.channel(), order.settings, clock)
+                    .map_err(|trouble| self.failed(trouble))?,
+            );
+        }
+        Ok(plans)
+    }
+
+    async fn write(&mut self, write: &Write) -> Result<Result<(), Trouble>, Failure> {
+        Ok(self.exchange(Message::Write(write)).await?.map(drop))
+    }
+
+    async fn renew(&mut self) {
+        // Every request stands alone.
     }
 }
 
@@ -169,7 +227,7 @@ impl Device for WebApiDevice<'_> {
     }
 
     fn supports(&self, ask: Ask) -> Support {
-        if Errand::new(ask, None).is_some() {
+        if Errand::new(ask.reads().unwrap_or(ask), None).is_some() || ask == Ask::Reboot {
             Support::Full
         } else {
             Support::None
@@ -177,6 +235,13 @@ impl Device for WebApiDevice<'_> {
     }
 
     async fn ask(&mut self, ask: Ask) -> Result<Answer, DeviceError> {
+        if let Some(order) = self.visit.change {
+            return Ok(if ask == Ask::Reboot {
+                self.reboot(&order).await?
+            } else {
+                change(self, ask, &order).await?
+            });
+        }
         let Some(errand) = Errand::new(ask, self.visit.scope.channel) else {
             let text = "the web API cannot answer this";
             return Err(Failure::new(ErrorCode::UnsupportedVariant, text).into());

@@ -1,9 +1,10 @@
 //! `tvtctl device ASK`: one question to single devices, from this computer.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tvt_agent::credentials::FixedCredential;
+use tvt_agent::credentials::CredentialSource;
 use tvt_agent::policy::Policy;
 use tvt_agent::work::{SiteContext, WorkEvent, run_work};
 use tvt_agent::{ProtocolSettings, RetrySettings, WebPort, WebSettings};
@@ -11,13 +12,15 @@ use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::address::Endpoint;
 use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::backend::BackendChoice;
-use tvtfleet_proto::model::id::{JobId, TargetNo};
-use tvtfleet_proto::model::job::WorkOptions;
+use tvtfleet_proto::model::id::{CredentialLabel, JobId, TargetNo};
+use tvtfleet_proto::model::job::{REBOOT_DEADLINE, WorkOptions};
+use tvtfleet_proto::model::secret::{Credential, Secret};
 use tvtfleet_proto::model::want::{SiteWork, Target};
 
 use crate::answers::{self, Asked};
 use crate::commands::asking::ScopeArgs;
-use crate::config::{LocalArgs, LocalSettings};
+use crate::commands::ordering::OrderArgs;
+use crate::config::{self, LocalArgs, LocalSettings, Origin};
 use crate::error::CliError;
 use crate::exit::Outcome;
 use crate::id;
@@ -38,6 +41,7 @@ password is not tried on another interface.
 
 Examples:
   tvtctl device clock 10.0.0.9 10.0.0.10 --password-file secret
+  tvtctl device set-clock 10.0.0.9 --set time=now --set sync=manually --dry-run
   tvtctl device info 10.0.0.9 --web-port 8443/tls --format json
   tvtctl device recording-segments 10.0.0.9 --channel 2 --from '2026-11-01 00:00:00' --to '2026-11-01 23:59:59'")]
 pub(crate) struct Args {
@@ -53,6 +57,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     scope: ScopeArgs,
     #[command(flatten)]
+    order: OrderArgs,
+    /// With set-password: a file with the new password, readable by you only
+    #[arg(long, value_name = "FILE", help_heading = "Changes")]
+    new_password_file: Option<PathBuf>,
+    #[command(flatten)]
     local: LocalArgs,
     /// Show no progress
     #[arg(short, long)]
@@ -65,7 +74,15 @@ pub(crate) struct Args {
 impl Args {
     pub(super) async fn run(self, ask: Ask, io: &mut Io) -> Outcome {
         let scope = self.scope.check(ask)?;
-        let settings = self.local.settle(io)?;
+        let new = self.new_password_file.as_ref();
+        let new = new.map(|file| config::read_password(&io.resolve(file)));
+        let new = new.transpose()?;
+        let label = new.as_ref().map(|_| new_label()).transpose()?;
+        let order = self.order.order(ask, None, label)?;
+        let mut settings = self.local.settle(io)?;
+        if ask == Ask::Reboot && settings.timeout.origin == Origin::Default {
+            settings.timeout.value = REBOOT_DEADLINE;
+        }
         let endpoints: Vec<Endpoint> = self
             .devices
             .iter()
@@ -82,10 +99,11 @@ impl Args {
                 device_deadline: settings.timeout.value,
                 scope,
                 discover: None,
+                order: order.map(Box::new),
             },
             targets: (0..).zip(&endpoints).map(target).collect(),
         };
-        let site = site(&settings, self.web_port, io);
+        let site = site(&settings, ask, new, self.web_port, io);
         let asked = asked(work, site, &endpoints, &progress, io).await;
         progress.finish();
         let written = answers::write(ask, &asked, self.format, io)?;
@@ -143,10 +161,17 @@ fn target((number, endpoint): (u32, &Endpoint)) -> Target {
         // Somebody typed its address.
         trusted: true,
         credential: None,
+        settings: Default::default(),
     }
 }
 
-fn site(settings: &LocalSettings, ports: Vec<WebPort>, io: &Io) -> Arc<SiteContext> {
+fn site(
+    settings: &LocalSettings,
+    ask: Ask,
+    new: Option<Secret>,
+    ports: Vec<WebPort>,
+    io: &Io,
+) -> Arc<SiteContext> {
     let protocol = ProtocolSettings {
         allow_empty_password: settings.allow_empty_password,
         ..ProtocolSettings::default()
@@ -160,10 +185,41 @@ fn site(settings: &LocalSettings, ports: Vec<WebPort>, io: &Io) -> Arc<SiteConte
         ports: if ports.is_empty() { usual.ports } else { ports },
         ..WebSettings::default()
     };
-    let credentials = Box::new(FixedCredential(settings.credential.clone()));
+    let credentials = Box::new(Passwords {
+        used: settings.credential.clone(),
+        new,
+    });
     let clock = Arc::clone(&io.clock);
-    let site = SiteContext::new(credentials, Policy::default(), protocol, clock);
+    // Whoever sits at the command line and confirms is the site's owner.
+    let mut policy = Policy::default();
+    policy.asks.insert(ask);
+    let site = SiteContext::new(credentials, policy, protocol, clock);
     Arc::new(site.with_retry(retry).with_web(web, Arc::default()))
+}
+
+/// The password that devices have, and the one that they get.
+struct Passwords {
+    used: Credential,
+    new: Option<Secret>,
+}
+
+impl CredentialSource for Passwords {
+    fn find(&self, label: Option<&CredentialLabel>) -> Option<Credential> {
+        match label {
+            None => Some(self.used.clone()),
+            Some(_) => Some(Credential {
+                username: self.used.username.clone(),
+                password: self.new.clone()?,
+            }),
+        }
+    }
+}
+
+/// The label of the new password, which is in no vault.
+fn new_label() -> Result<CredentialLabel, CliError> {
+    let text = "new-password";
+    text.parse()
+        .map_err(|_| CliError::new(ErrorCode::Internal, "the label of the new password"))
 }
 
 fn web_port(text: &str) -> Result<WebPort, String> {
@@ -172,6 +228,6 @@ fn web_port(text: &str) -> Result<WebPort, String> {
         Some(_) => return Err("write PORT or PORT/tls".to_owned()),
         None => (text, false),
     };
-    let port = crate::config::port(number)?;
+    let port = config::port(number)?;
     Ok(WebPort { port, tls })
 }

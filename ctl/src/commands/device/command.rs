@@ -51,6 +51,24 @@ pub(crate) enum Command {
     CameraLogins(ask::Args),
     /// Read motion detection
     Motion(ask::Args),
+    /// Set clocks: --set time=now, time_zone, sync, ntp_server, ntp_interval_min
+    SetClock(ask::Args),
+    /// Switch RTSP and the web API on or off: --set rtsp=BOOL, web_api=BOOL
+    SetServices(ask::Args),
+    /// Change picture settings
+    SetImage(ask::Args),
+    /// Change how video is encoded; stream=N picks the stream
+    SetStreams(ask::Args),
+    /// Switch sound on or off: --set enabled=BOOL
+    SetAudio(ask::Args),
+    /// Change what is written into pictures
+    SetOsd(ask::Args),
+    /// Change where recorders report by themselves
+    SetPlatform(ask::Args),
+    /// Start devices again and wait until they are back
+    Reboot(ask::Args),
+    /// Change the password of the account that logs in, and prove it
+    SetPassword(ask::Args),
 }
 
 impl Command {
@@ -77,6 +95,15 @@ impl Command {
             Self::Platform(args) => (Ask::Platform, args),
             Self::CameraLogins(args) => (Ask::CameraLogins, args),
             Self::Motion(args) => (Ask::Motion, args),
+            Self::SetClock(args) => (Ask::SetClock, args),
+            Self::SetServices(args) => (Ask::SetServices, args),
+            Self::SetImage(args) => (Ask::SetImage, args),
+            Self::SetStreams(args) => (Ask::SetStreams, args),
+            Self::SetAudio(args) => (Ask::SetAudio, args),
+            Self::SetOsd(args) => (Ask::SetOsd, args),
+            Self::SetPlatform(args) => (Ask::SetPlatform, args),
+            Self::Reboot(args) => (Ask::Reboot, args),
+            Self::SetPassword(args) => (Ask::SetPassword, args),
         };
         args.run(ask, io).await
     }

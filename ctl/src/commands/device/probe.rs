@@ -131,6 +131,7 @@ impl Args {
             known_mac: None,
             trusted: false,
             credential: None,
+            settings: Default::default(),
         };
         SiteWork {
             options: WorkOptions {
@@ -141,6 +142,7 @@ impl Args {
                 device_deadline: self.timeout,
                 scope: Default::default(),
                 discover: None,
+                order: None,
             },
             targets: (0..).zip(endpoints).map(target).collect(),
         }

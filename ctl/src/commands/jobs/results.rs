@@ -2,6 +2,7 @@
 
 use tvtfleet_proto::model::ask::Ask;
 
+use crate::answers::{self, Asked};
 use crate::commands::discover::{self, Save};
 use crate::config::ServerArgs;
 use crate::exit::Outcome;
@@ -41,6 +42,14 @@ impl Args {
             return discover::show(&server, &status, &Save::Plan(&plan), true, io).await;
         }
         let rows = server.results(status.job.id).await?;
+        let ask = status.job.spec.work.ask;
+        if !matches!(ask, Ask::Scan | Ask::Probe) {
+            let asked: Vec<Asked> = rows.into_iter().map(Asked::from).collect();
+            let written = answers::write(ask, &asked, plan.list_format(), io)?;
+            watch::tell_offline(&status.job, io);
+            watch::tell_troubled(&status.job, io);
+            return Ok(written);
+        }
         let changes = if plan.takes_changes(&rows) {
             Some(server.changes_of(&status.job).await?)
         } else {

@@ -132,6 +132,7 @@ fn work(devices: &Devices<'_>, backend: BackendChoice, settings: &LocalSettings)
         known_mac: entry.mac(),
         trusted: !devices.unverified.contains(&entry.host),
         credential: entry.credential.clone(),
+        settings: Default::default(),
     };
     SiteWork {
         options: WorkOptions {
@@ -142,6 +143,7 @@ fn work(devices: &Devices<'_>, backend: BackendChoice, settings: &LocalSettings)
             device_deadline: settings.timeout.value,
             scope: Default::default(),
             discover: None,
+            order: None,
         },
         targets: (0..).zip(devices.entries).map(target).collect(),
     }

@@ -131,6 +131,7 @@ pub(super) fn options() -> WorkOptions {
         device_deadline: Duration::from_secs(20),
         scope: Default::default(),
         discover: None,
+        order: None,
     }
 }
 
@@ -198,6 +199,7 @@ pub(super) fn want() -> WantDoc {
         known_mac: facts().mac,
         trusted: true,
         credential: Some("night".parse().unwrap()),
+        settings: Default::default(),
     };
     WantDoc {
         site: site(),

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::device::http::{Findings, Trouble};
+use crate::device::xml::Element;
 use crate::error::ErrorCode;
 use crate::model::answer::{Answer, CameraLogin, RtspUrl, Service};
 use crate::model::ask::Ask;
@@ -25,6 +26,8 @@ pub struct Errand {
     storage: Option<Reply>,
     rtsp: Option<read::Rtsp>,
     failed: Option<Trouble>,
+    /// The documents of the answers, where somebody wants them.
+    kept: Option<Vec<(Command, Element)>>,
 }
 
 impl Errand {
@@ -58,7 +61,16 @@ impl Errand {
             | Ask::Image
             | Ask::Audio
             | Ask::Osd
-            | Ask::RecordingSegments => return None,
+            | Ask::RecordingSegments
+            | Ask::SetClock
+            | Ask::SetServices
+            | Ask::SetImage
+            | Ask::SetStreams
+            | Ask::SetAudio
+            | Ask::SetOsd
+            | Ask::SetPlatform
+            | Ask::Reboot
+            | Ask::SetPassword => return None,
         };
         Some(Self {
             ask,
@@ -68,7 +80,31 @@ impl Errand {
             storage: None,
             rtsp: None,
             failed: None,
+            kept: None,
         })
+    }
+
+    /// An errand that reads what a changing ask sets and keeps the documents; `None` where these pages
+    /// cannot change it.
+    #[must_use]
+    pub fn before(ask: Ask) -> Option<Self> {
+        let reading = if ask == Ask::SetAudio {
+            // Sound is a part of how channels are encoded.
+            Ask::Streams
+        } else if matches!(ask, Ask::SetServices | Ask::SetPlatform) {
+            ask.reads()?
+        } else {
+            return None;
+        };
+        let mut errand = Self::new(reading, None)?;
+        errand.kept = Some(Vec::new());
+        Some(errand)
+    }
+
+    /// The documents that were kept.
+    #[must_use]
+    pub fn into_documents(self) -> Vec<(Command, Element)> {
+        self.kept.unwrap_or_default()
     }
 
     /// The errand that completes a report of the binary protocol: identity, and the cameras behind
@@ -87,6 +123,7 @@ impl Errand {
             storage: None,
             rtsp: None,
             failed: None,
+            kept: None,
         }
     }
 
@@ -150,6 +187,9 @@ impl Errand {
     }
 
     fn learn(&mut self, command: &Command, address: &str, reply: Reply) -> Result<(), Trouble> {
+        if let Some(kept) = &mut self.kept {
+            kept.push((command.clone(), reply.root.clone()));
+        }
         match command {
             Command::Basic => {
                 let info = read::basic(&reply)?;

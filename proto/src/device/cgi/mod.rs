@@ -6,6 +6,7 @@
 
 mod cipher;
 mod command;
+mod edit;
 mod errand;
 mod failure;
 mod guid;
@@ -15,6 +16,7 @@ mod session;
 
 pub use cipher::SessionKey;
 pub use command::{Command, envelope};
+pub use edit::{plans, set_password};
 pub use errand::Errand;
 pub use failure::{Action, Failure};
 pub use guid::{channel_guid, channel_number};

@@ -39,6 +39,16 @@ pub fn measure(reading: &mut ClockReading, sent: UtcMillis, received: UtcMillis)
     reading.ambiguous = Some(ambiguous);
 }
 
+/// The wall clock of a zone at a moment, `YYYY-MM-DD HH:MM:SS`; `None` for a zone that cannot be
+/// understood.
+#[must_use]
+pub fn local_time(zone: &str, millis: i64) -> Option<String> {
+    let zone = TimeZone::posix(zone).ok()?;
+    let moment = jiff::Timestamp::from_millisecond(millis).ok()?;
+    let local = zone.to_datetime(moment);
+    Some(local.strftime("%Y-%m-%d %H:%M:%S").to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,6 +25,8 @@ pub struct Errand {
     found: Findings,
     /// The last failure of a channel; it fails the errand where nothing else was found.
     failed: Option<Trouble>,
+    /// The documents of answers about settings, where somebody wants them.
+    kept: Option<Vec<(Query, Element)>>,
 }
 
 impl Errand {
@@ -56,7 +58,16 @@ impl Errand {
             | Ask::Services
             | Ask::Platform
             | Ask::CameraLogins
-            | Ask::Motion => return None,
+            | Ask::Motion
+            | Ask::SetClock
+            | Ask::SetServices
+            | Ask::SetImage
+            | Ask::SetStreams
+            | Ask::SetAudio
+            | Ask::SetOsd
+            | Ask::SetPlatform
+            | Ask::Reboot
+            | Ask::SetPassword => return None,
         };
         Some(Self {
             ask,
@@ -64,7 +75,27 @@ impl Errand {
             pending: pending.into(),
             found: Findings::default(),
             failed: None,
+            kept: None,
         })
+    }
+
+    /// Keeps the documents that the answer was read from, but for lists of channels.
+    #[must_use]
+    pub fn keeping(mut self) -> Self {
+        self.kept = Some(Vec::new());
+        self
+    }
+
+    /// The documents that were kept.
+    #[must_use]
+    pub fn into_documents(self) -> Vec<(Query, Element)> {
+        self.kept.unwrap_or_default()
+    }
+
+    /// The failure of the last channel that failed.
+    #[must_use]
+    pub const fn failure_of_a_channel(&self) -> Option<&Trouble> {
+        self.failed.as_ref()
     }
 
     /// The next question; `None` when all have been answered.
@@ -126,6 +157,11 @@ impl Errand {
     }
 
     fn learn(&mut self, query: Query, dialect: Dialect, root: &Element) -> Result<(), Trouble> {
+        if let Some(kept) = &mut self.kept
+            && !matches!(query, Query::Channels | Query::ChannelList)
+        {
+            kept.push((query, root.clone()));
+        }
         let flat = dialect == Dialect::Flat;
         match query {
             Query::Info => {
@@ -269,7 +305,16 @@ fn per_channel(ask: Ask, channel: u32) -> Option<Query> {
         | Ask::Recording
         | Ask::Platform
         | Ask::CameraLogins
-        | Ask::Motion => None,
+        | Ask::Motion
+        | Ask::SetClock
+        | Ask::SetServices
+        | Ask::SetImage
+        | Ask::SetStreams
+        | Ask::SetAudio
+        | Ask::SetOsd
+        | Ask::SetPlatform
+        | Ask::Reboot
+        | Ask::SetPassword => None,
     }
 }
 

@@ -6,6 +6,7 @@
 //! it talks to with its first request, and shows a credential only in answer to a challenge.
 
 mod dialect;
+mod edit;
 mod errand;
 pub mod flat;
 pub mod lapi;
@@ -13,6 +14,7 @@ mod query;
 mod session;
 
 pub use dialect::Dialect;
+pub use edit::plan;
 pub use errand::Errand;
 pub use query::{Query, Scope};
 pub use session::{Login, Session, Step};

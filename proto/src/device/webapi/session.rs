@@ -1,5 +1,6 @@
 //! A conversation with one device's web API: which dialect, and when a credential is shown.
 
+use crate::device::edit::Write;
 use crate::device::http::{
     DigestUse, Request, Response, Scheme, Trouble, basic, challenges, strongest,
 };
@@ -8,7 +9,7 @@ use crate::error::ErrorCode;
 use crate::model::secret::Credential;
 
 use super::dialect::Dialect;
-use super::flat::version_of;
+use super::flat::{request as flat_request, version_of};
 use super::query::{Query, Scope};
 
 /// How often one question may be sent again because of a stale nonce or another dialect.
@@ -45,7 +46,10 @@ enum Auth {
 #[derive(Clone, Debug)]
 pub struct Session {
     dialect: Dialect,
+    /// The device has answered in it.
     settled: bool,
+    /// The other dialect has been tried.
+    switched: bool,
     version: String,
     auth: Auth,
     /// The last request showed the credential.
@@ -55,12 +59,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// A new conversation. `known` is the dialect that the device spoke before.
+    /// A new conversation. `known` is the dialect that the device spoke before; it is tried first.
     #[must_use]
     pub fn new(known: Option<Dialect>) -> Self {
         Self {
             dialect: known.unwrap_or(Dialect::Flat),
-            settled: known.is_some(),
+            settled: false,
+            switched: false,
             version: "2.0.0".to_owned(),
             auth: Auth::Nothing,
             shown: false,
@@ -109,7 +114,35 @@ impl Session {
         credential: Option<&Credential>,
         random: u128,
     ) -> Result<Request, Trouble> {
-        let mut request = query.request(self.dialect, &self.version, scope)?;
+        let request = query.request(self.dialect, &self.version, scope)?;
+        self.authorized(request, credential, random)
+    }
+
+    /// The request that sends a change.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::request`]. The prefixed dialect changes nothing.
+    pub fn write(
+        &mut self,
+        write: &Write,
+        credential: Option<&Credential>,
+        random: u128,
+    ) -> Result<Request, Trouble> {
+        if self.dialect != Dialect::Flat {
+            let text = "this dialect of the web API changes nothing";
+            return Err(Trouble::new(ErrorCode::CommandUnsupported, text, None));
+        }
+        let request = flat_request(write.command, write.channel, write.parts.first());
+        self.authorized(request, credential, random)
+    }
+
+    fn authorized(
+        &mut self,
+        mut request: Request,
+        credential: Option<&Credential>,
+        random: u128,
+    ) -> Result<Request, Trouble> {
         let header = match (&mut self.auth, credential) {
             (Auth::Basic, Some(credential)) if credential.username.contains(':') => {
                 let text = "a user name with a colon cannot be sent to this device";
@@ -157,12 +190,16 @@ impl Session {
                 Ok(Step::Done(root))
             }
             Err(trouble)
-                if !self.settled
-                    && self.dialect == Dialect::Flat
+                if !(self.settled || self.switched)
                     && trouble.code == ErrorCode::InterfaceAbsent
                     && response.status == 404 =>
             {
-                self.dialect = Dialect::Lapi;
+                // Where a dialect was remembered, other firmware may speak the other one.
+                self.switched = true;
+                self.dialect = match self.dialect {
+                    Dialect::Flat => Dialect::Lapi,
+                    Dialect::Lapi => Dialect::Flat,
+                };
                 self.once_more(trouble)
             }
             Err(trouble) => Err(trouble),

@@ -79,6 +79,27 @@ impl Element {
         }
     }
 
+    /// Sets the text at the end of a path of children; what is missing on the way is added.
+    pub fn set_text(&mut self, path: &[&str], text: &str) {
+        let Some((first, rest)) = path.split_first() else {
+            self.text = text.to_owned();
+            self.children.clear();
+            return;
+        };
+        if self.child(first).is_none() {
+            self.children.push(Self::new(first));
+        }
+        if let Some(child) = self.children.iter_mut().find(|child| child.name == *first) {
+            child.set_text(rest, text);
+        }
+    }
+
+    /// Sets an attribute.
+    pub fn set_attribute(&mut self, name: &str, value: &str) {
+        self.attributes.retain(|(found, _)| found != name);
+        self.attributes.push((name.to_owned(), value.to_owned()));
+    }
+
     /// The local name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -10,11 +10,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tvt_agent::credentials::FixedCredential;
 use tvt_agent::policy::Policy;
-use tvt_agent::{ProtocolSettings, RetrySettings};
+use tvt_agent::{ProtocolSettings, RetrySettings, WebPort, WebSettings};
 
 use tvt_agent::work::{SiteContext, WorkEvent, run_work};
 use tvtfleet_bus::clock::SystemClock;
 use tvtfleet_proto::model::address::{Endpoint, Host};
+use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::backend::{Backend, BackendChoice};
 use tvtfleet_proto::model::id::{JobId, TargetNo};
 use tvtfleet_proto::model::job::WorkOptions;
@@ -39,6 +40,12 @@ pub struct WorkArguments {
     /// Tries after the first that failed
     #[arg(long)]
     retries: u32,
+    /// What to ask
+    #[arg(long, default_value = "scan")]
+    ask: Ask,
+    /// Port of the web interfaces [default: the usual ones]
+    #[arg(long)]
+    web_port: Option<u16>,
     /// Only so many devices, from the first on
     #[arg(long)]
     first: Option<usize>,
@@ -76,8 +83,13 @@ impl WorkArguments {
             .collect::<Result<Vec<_>>>()?;
         let work = SiteWork {
             options: WorkOptions {
-                // What the ideal counts: the binary protocol's packets.
-                backend: BackendChoice::Only(Backend::Protocol),
+                ask: self.ask,
+                backend: if self.ask == Ask::Scan {
+                    // What the ideal counts: the binary protocol's packets.
+                    BackendChoice::Only(Backend::Protocol)
+                } else {
+                    BackendChoice::Auto
+                },
                 parallel: self.concurrency,
                 ..WorkOptions::default()
             },
@@ -88,6 +100,17 @@ impl WorkArguments {
             .build()
             .context("cannot start the runtime")?;
         Ok(runtime.block_on(self.count(work)))
+    }
+
+    fn web(&self) -> WebSettings {
+        let ports = self.web_port.map(|port| WebPort { port, tls: false });
+        match ports {
+            Some(port) => WebSettings {
+                ports: vec![port],
+                ..WebSettings::default()
+            },
+            None => WebSettings::default(),
+        }
     }
 
     async fn count(&self, work: SiteWork) -> Counted {
@@ -104,7 +127,8 @@ impl WorkArguments {
         .with_retry(RetrySettings {
             retries: self.retries,
             ..RetrySettings::default()
-        });
+        })
+        .with_web(self.web(), Arc::default());
         let (sender, mut events) = mpsc::channel(EVENTS_MAX);
         let work = run_work(
             JobId::new(Uuid::from_u128(1)),
@@ -141,5 +165,6 @@ fn target((number, entry): (u32, &Entry)) -> Result<Target> {
         known_mac: None,
         trusted: true,
         credential: None,
+        settings: Default::default(),
     })
 }

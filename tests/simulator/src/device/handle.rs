@@ -139,12 +139,23 @@ impl Device {
             | Mutation::SetPassword { .. }
             | Mutation::SetFaults { .. }
             | Mutation::SetWeb { .. }) => {
-                let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-                let spec = changed(live.spec.clone(), change)?;
-                *live = Arc::new(Live::new(spec));
+                self.alter(change)?;
             }
         }
         Ok(())
+    }
+
+    /// Changes what the device is, without waiting.
+    pub(crate) fn alter(&self, change: Mutation) -> Result<(), MutationError> {
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        let spec = changed(live.spec.clone(), change)?;
+        *live = Arc::new(Live::new(spec));
+        Ok(())
+    }
+
+    /// Returns the changes that were sent over the web interfaces, by their commands.
+    pub fn web_writes(&self) -> Vec<String> {
+        locked(&self.web).writes.clone()
     }
 
     /// Holds every packet of this device back.

@@ -2,6 +2,7 @@
 
 use super::calendar;
 use super::digest::{Shown, shown};
+use super::edit::{self, Outcome, api_on};
 use super::http::{Answer, Request};
 use super::spec::{ApiDialect, ApiLogin, WebSpec};
 use crate::device::{Counter, Device, DeviceSpec, Verdict, Violation};
@@ -18,15 +19,18 @@ pub(super) fn answer(device: &Device, web: &WebSpec, request: &Request) -> Answe
     if !known {
         return Answer::page(404);
     }
+    if !api_on(device) {
+        return Answer::page(404);
+    }
     let live = device.live();
     let spec = &live.spec;
     if let Some(refusal) = refused(device, spec, web, request) {
         return refusal;
     }
     if web.api == ApiDialect::Lapi {
-        prefixed(spec, web, request)
+        prefixed(device, spec, web, request)
     } else {
-        flat(spec, web, request)
+        flat(device, spec, web, request)
     }
 }
 
@@ -108,7 +112,7 @@ fn failed(code: u32) -> Answer {
     Answer::of(400, "application/xml", body)
 }
 
-fn flat(spec: &DeviceSpec, web: &WebSpec, request: &Request) -> Answer {
+fn flat(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request) -> Answer {
     let mut parts = request.path.trim_start_matches('/').split('/');
     let command = parts.next().unwrap_or_default();
     let channel: usize = parts.next().and_then(|text| text.parse().ok()).unwrap_or(1);
@@ -119,10 +123,32 @@ fn flat(spec: &DeviceSpec, web: &WebSpec, request: &Request) -> Answer {
         "GetImageConfig",
         "GetVideoStreamConfig",
         "GetAudioStreamConfig",
+        "GetImageOsdConfig",
+        "SetImageConfig",
+        "SetVideoStreamConfig",
+        "SetImageOsdConfig",
     ];
     if per_channel.contains(&command) && !channels.iter().any(|one| one.number == channel) {
         return failed(12);
     }
+    if command.starts_with("Set") || command == "Reboot" {
+        return match edit::write(device, spec, web, request) {
+            Outcome::Done => Answer::xml("<config status=\"success\"/>"),
+            Outcome::Unknown => failed(1),
+            Outcome::Bad => failed(3),
+            Outcome::Refused(code) => failed(code),
+            Outcome::Lost => Answer::lost(),
+            Outcome::Mute => Answer::mute(),
+        };
+    }
+    let set = |group: &str, name: &str, first: &str| {
+        edit::setting(device, &format!("{group}/{channel}/{name}"), first)
+    };
+    let fields = |group: &str, list: &[(&str, &str)]| -> String {
+        let one =
+            |(name, first): &(&str, &str)| format!("<{name}>{}</{name}>", set(group, name, first));
+        list.iter().map(one).collect()
+    };
     let body = match command {
         "GetDeviceInfo" => format!(
             "<deviceInfo><deviceName type=\"string\"><![CDATA[{}]]></deviceName>\
@@ -167,25 +193,34 @@ fn flat(spec: &DeviceSpec, web: &WebSpec, request: &Request) -> Answer {
         }
         "GetDateAndTime" => format!(
             "<time><timezoneInfo><timeZone><![CDATA[{}]]></timeZone></timezoneInfo><synchronizeInfo>\
-             <type>NTP</type><ntpServer>time.example.net</ntpServer><ntpSyncInterval>720</ntpSyncInterval>\
+             <type>{}</type><ntpServer>{}</ntpServer><ntpSyncInterval>{}</ntpSyncInterval>\
              <currentTime>{}</currentTime></synchronizeInfo></time>",
             calendar::ZONE,
-            calendar::now(web.clock_offset_s)
+            edit::setting(device, "sync", "NTP"),
+            edit::setting(device, "ntp_server", "time.example.net"),
+            edit::setting(device, "ntp_interval", "720"),
+            calendar::now(edit::clock_offset(device, web))
         ),
         "GetPortConfig" => format!(
             "<port><httpPort>{}</httpPort><netPort>{}</netPort><rtspPort>554</rtspPort>\
              <httpsPort>443</httpsPort></port>",
             web.port, spec.port
         ),
-        "GetImageConfig" => "<image><bright min=\"0\" max=\"100\">51</bright><contrast>52</contrast>\
-             <mirrorSwitch>true</mirrorSwitch><IRCutMode>day</IRCutMode></image>"
-            .to_owned(),
+        "GetImageConfig" => format!("<image>{}</image>", fields("image", &edit::IMAGE)),
+        "GetImageOsdConfig" => format!(
+            "<imageOsd><time><switch type=\"boolean\">{}</switch><X>0</X><Y>0</Y>\
+             <dateFormat>year-month-day</dateFormat></time><channelName><switch>{}</switch><X>9</X>\
+             <Y>9</Y><name><![CDATA[{}]]></name></channelName></imageOsd>",
+            set("osd", "time", "true"),
+            set("osd", "switch", "true"),
+            set("osd", "name", "Gate")
+        ),
         "GetVideoStreamConfig" => format!(
             "<streams type=\"list\" count=\"1\"><item id=\"0\">\
              <name><![CDATA[rtsp://{}:554/chID={channel}&streamType=main]]></name>\
-             <resolution>2560x1440</resolution><frameRate>25</frameRate><bitRateType>VBR</bitRateType>\
-             <maxBitRate>4096</maxBitRate><encodeType>h265</encodeType><GOP>50</GOP></item></streams>",
-            spec.ip
+             {}</item></streams>",
+            spec.ip,
+            fields("stream", &edit::STREAM)
         ),
         "GetAudioStreamConfig" if second => {
             "<audioInSwitch>true</audioInSwitch><audioEncode>G711A</audioEncode><audioInput>MIC</audioInput>"
@@ -213,7 +248,7 @@ fn flat(spec: &DeviceSpec, web: &WebSpec, request: &Request) -> Answer {
     ))
 }
 
-fn prefixed(spec: &DeviceSpec, web: &WebSpec, request: &Request) -> Answer {
+fn prefixed(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request) -> Answer {
     let body = match request.path.trim_start_matches(PREFIX) {
         "/System/DeviceInfo" => format!(
             "<DeviceInfo><deviceName>{}</deviceName><deviceModel>{}</deviceModel>\
@@ -228,7 +263,7 @@ fn prefixed(spec: &DeviceSpec, web: &WebSpec, request: &Request) -> Answer {
         "/System/DateAndTime" => format!(
             "<DateAndTime><dateTimeMode>Manual</dateTimeMode><localTime>{}</localTime>\
              <timeZone>CST-8:00:00</timeZone></DateAndTime>",
-            calendar::now(web.clock_offset_s).replace(' ', "T")
+            calendar::now(edit::clock_offset(device, web)).replace(' ', "T")
         ),
         "/System/DiskInfo" => "<DiskInfoList><DiskInfo><diskID>1</diskID><status>Normal</status>\
              <capacity>3815447</capacity><freeSpace>7</freeSpace></DiskInfo></DiskInfoList>"

@@ -19,6 +19,30 @@ pub(super) fn now(offset_s: i64) -> String {
     )
 }
 
+/// Seconds that a wall clock is ahead of the recorders' zone now.
+pub(super) fn ahead(text: &str) -> Option<i64> {
+    let mut parts = text.split(['-', ' ', ':']).map(str::parse::<i64>);
+    let mut next = || parts.next()?.ok();
+    let (year, month, day) = (next()?, next()?, next()?);
+    let (hour, minute, second) = (next()?, next()?, next()?);
+    let (years, months) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let days = 365 * years + years.div_euclid(4) - years.div_euclid(100)
+        + years.div_euclid(400)
+        + (153 * months + 2) / 5
+        + day
+        - 1
+        - 719_468;
+    let there = days * 86_400 + hour * 3600 + minute * 60 + second - ZONE_HOURS * 3600;
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Some(there - i64::try_from(since.as_secs()).unwrap_or(0))
+}
+
 /// `YYYY-MM-DD HH:MM:SS` of seconds since 1970.
 fn text(seconds: i64) -> String {
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
@@ -44,6 +68,14 @@ fn text(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        for offset in [-90_000, 0, 3_600_000] {
+            let read = ahead(&now(offset)).unwrap();
+            assert!((read - offset).abs() <= 1, "{offset} {read}");
+        }
+    }
 
     #[test]
     fn known_moments() {

@@ -7,13 +7,14 @@ use sha2::Sha512;
 
 use super::api::{channels, serial};
 use super::digest::{Shown, hex, shown};
+use super::edit::{self, Outcome, setting};
 use super::http::{Answer, Request};
 use super::spec::{ApiDialect, PagesLogin, WebSpec};
 use super::state::Session;
 use crate::device::{Counter, Device, DeviceSpec, Verdict, Violation};
 
 /// Every command that is known.
-pub(super) const COMMANDS: [&str; 19] = [
+pub(super) const COMMANDS: [&str; 23] = [
     "reqLogin",
     "doLogin",
     "doLogout",
@@ -33,6 +34,10 @@ pub(super) const COMMANDS: [&str; 19] = [
     "queryMotion",
     "queryDatesExistRec",
     "editUserPassword",
+    "editRTSPServer",
+    "editApiServer",
+    "editPlatformCfg",
+    "editNodeEncodeInfo",
 ];
 
 const BASE: u32 = 536_870_912;
@@ -42,6 +47,7 @@ const LOCKED: u32 = 39;
 const BUSY: u32 = 48;
 const NO_SESSION: u32 = 163;
 const UNSUPPORTED: u32 = 32;
+const INVALID: u32 = 31;
 
 pub(super) fn answer(device: &Device, web: &WebSpec, request: &Request) -> Answer {
     if web.pages == PagesLogin::Off || request.method != "POST" {
@@ -64,7 +70,17 @@ pub(super) fn answer(device: &Device, web: &WebSpec, request: &Request) -> Answe
                 }
                 return success("");
             }
-            content(spec, web, request, command)
+            if command.starts_with("edit") {
+                return match edit::write(device, spec, web, request) {
+                    Outcome::Done => success(""),
+                    Outcome::Unknown => failure(UNSUPPORTED, ""),
+                    Outcome::Bad => failure(INVALID, ""),
+                    Outcome::Refused(low) => failure(low, ""),
+                    Outcome::Lost => Answer::lost(),
+                    Outcome::Mute => Answer::mute(),
+                };
+            }
+            content(device, spec, web, request, command)
         }
     }
 }
@@ -176,7 +192,13 @@ fn cookie(request: &Request) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn content(spec: &DeviceSpec, web: &WebSpec, request: &Request, command: &str) -> Answer {
+fn content(
+    device: &Device,
+    spec: &DeviceSpec,
+    web: &WebSpec,
+    request: &Request,
+    command: &str,
+) -> Answer {
     let list = |items: Vec<String>| {
         format!(
             "<content type=\"list\" total=\"{}\">{}</content>",
@@ -246,26 +268,33 @@ fn content(spec: &DeviceSpec, web: &WebSpec, request: &Request, command: &str) -
         "queryRTSPServer" => format!(
             "<types><rtspAuthType><enum>Basic</enum></rtspAuthType></types><content>\
              <rtspServerSwitch>{}</rtspServerSwitch><rtspAuthType>Digest</rtspAuthType>\
-             <rtspPort>554</rtspPort><anonymousAccess>false</anonymousAccess></content>",
-            web.rtsp_on
+             <rtspPort>554</rtspPort><anonymousAccess>{}</anonymousAccess></content>",
+            setting(device, "rtsp", if web.rtsp_on { "true" } else { "false" }),
+            setting(device, "anonymous", "false")
         ),
         "queryApiServer" => format!(
             "<content><apiserverSwitch>{}</apiserverSwitch>\
              <authenticationType>Digest</authenticationType></content>",
-            web.api != ApiDialect::Off
+            web.api != ApiDialect::Off && edit::api_on(device)
         ),
-        "queryPlatformCfg" => "<content type=\"list\" current=\"NVMS5000\"><item id=\"OTHER\"/>\
-             <item id=\"NVMS5000\"><switch>true</switch><serverAddr>cms.example.net</serverAddr>\
-             <port>2009</port><reportId>SITE-7</reportId></item></content>"
-            .to_owned(),
+        "queryPlatformCfg" => format!(
+            "<content type=\"list\" current=\"NVMS5000\"><item id=\"OTHER\"/>\
+             <item id=\"NVMS5000\"><switch>{}</switch><serverAddr>{}</serverAddr>\
+             <port>{}</port><reportId>{}</reportId></item></content>",
+            setting(device, "platform/switch", "true"),
+            setting(device, "platform/serverAddr", "cms.example.net"),
+            setting(device, "platform/port", "2009"),
+            setting(device, "platform/reportId", "SITE-7")
+        ),
         "queryNodeEncodeInfo" => list(
             channels(spec)
                 .iter()
                 .map(|one| {
                     format!(
                         "<item id=\"{}\"><main enct=\"h265\" aGOP=\"50\"/>\
-                         <an res=\"2560x1440\" fps=\"25\" bitType=\"VBR\" QoI=\"4096\" level=\"higher\"/></item>",
-                        guid(one.number)
+                         <an res=\"2560x1440\" fps=\"25\" bitType=\"VBR\" QoI=\"4096\" level=\"higher\" audio=\"{}\"/></item>",
+                        guid(one.number),
+                        setting(device, &format!("audio/{}", one.number), "ON")
                     )
                 })
                 .collect(),
@@ -285,7 +314,7 @@ fn content(spec: &DeviceSpec, web: &WebSpec, request: &Request, command: &str) -
                  <sensitivity min=\"1\" max=\"8\">4</sensitivity><holdTime unit=\"s\">20</holdTime>\
                  <area type=\"list\" count=\"2\"><item>1100</item><item>0011</item></area></param></chl></content>"
             ),
-            None => return failure(31, ""),
+            None => return failure(INVALID, ""),
         },
         "queryDatesExistRec" => "<content><item>2026-11-01</item></content>".to_owned(),
         _ => return failure(UNSUPPORTED, ""),

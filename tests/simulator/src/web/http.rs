@@ -58,6 +58,16 @@ impl Answer {
         Self::of(200, "application/xml", body.into())
     }
 
+    /// No answer: the connection ends.
+    pub(super) fn lost() -> Self {
+        Self::of(0, "", String::new())
+    }
+
+    /// No answer: the connection stays.
+    pub(super) fn mute() -> Self {
+        Self::of(1, "", String::new())
+    }
+
     pub(super) fn page(status: u16) -> Self {
         let body = format!("<html><body>{status}</body></html>");
         Self::of(status, "text/html", body)
@@ -82,9 +92,7 @@ impl Answer {
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        head.push_str(&format!(
-            "Set-Cookie: Secure; HttpOnly\r\nContent-Length: {announced}\r\n\r\n"
-        ));
+        head.push_str(&format!("Content-Length: {announced}\r\n\r\n"));
         [head.as_bytes(), &self.body].concat()
     }
 }

@@ -7,12 +7,13 @@ mod api;
 mod calendar;
 mod cgi;
 mod digest;
+mod edit;
 mod http;
 mod server;
 mod spec;
 mod state;
 
-pub use spec::{ApiDialect, ApiLogin, PagesLogin, WebFault, WebSpec};
+pub use spec::{ApiDialect, ApiLogin, PagesLogin, WebFault, WebSpec, WriteFault};
 
 pub(crate) use server::serve;
 pub(crate) use state::WebState;

@@ -19,6 +19,10 @@ pub(crate) async fn serve(device: &Device, mut stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     let mut held = Vec::new();
     while let Some(request) = read(&mut stream, &mut held).await {
+        let down = device.web_state().down_until;
+        if down.is_some_and(|until| std::time::Instant::now() < until) {
+            return;
+        }
         device.count(Counter::HttpRequests, 1);
         device.gates_passed().await;
         alarm::wait(device.latency()).await;
@@ -37,12 +41,18 @@ fn answer(device: &Device, web: &WebSpec, request: &Request) -> Answer {
     if cgi::COMMANDS.contains(&name) {
         cgi::answer(device, web, request)
     } else {
-        api::answer(device, web, request)
+        // A cookie without a name or value, as live recorders send it.
+        api::answer(device, web, request).with("Set-Cookie", "Secure; HttpOnly".to_owned())
     }
 }
 
 /// Sends an answer, or what a fault makes of it. Says whether the connection goes on.
 async fn send(stream: &mut TcpStream, fault: Option<&WebFault>, answer: Answer) -> bool {
+    match answer.status {
+        0 => return false,
+        1 => return pending().await,
+        _ => {}
+    }
     let whole = |answer: &Answer| answer.encode(answer.body.len());
     match fault {
         None => write(stream, &whole(&answer)).await,

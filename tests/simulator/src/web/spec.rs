@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::device::Password;
+
 /// The web interfaces of one recorder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -22,6 +24,14 @@ pub struct WebSpec {
     pub clock_offset_s: i64,
     /// Whether the RTSP server is on.
     pub rtsp_on: bool,
+    /// Passwords that a change may set.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passwords: Vec<Password>,
+    /// How long a reboot takes, in milliseconds.
+    pub reboot_ms: u64,
+    /// What becomes of changes instead of what should.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub write_fault: Option<WriteFault>,
     /// What every answer is instead of what it should be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<WebFault>,
@@ -38,6 +48,9 @@ impl Default for WebSpec {
             model: "TD-EX3316".to_owned(),
             clock_offset_s: 0,
             rtsp_on: true,
+            passwords: Vec::new(),
+            reboot_ms: 300,
+            write_fault: None,
             fault: None,
         }
     }
@@ -81,6 +94,24 @@ pub enum PagesLogin {
     Modern,
     /// The password in base64, then Basic.
     Legacy,
+}
+
+/// What becomes of changes instead of what should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteFault {
+    /// They are taken and nothing happens.
+    Ignored,
+    /// They are refused with this number.
+    Refused(u32),
+    /// The connection breaks before anything happens.
+    LostBefore,
+    /// The connection breaks when everything has happened.
+    LostAfter,
+    /// Nothing happens, and no answer comes.
+    MuteBefore,
+    /// Everything happens, and no answer comes.
+    MuteAfter,
 }
 
 /// What every answer of the web interfaces is instead of what it should be.

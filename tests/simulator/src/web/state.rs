@@ -1,6 +1,7 @@
 //! What the web interfaces remember between requests.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// Nonces and sessions kept.
 const KEPT_MAX: usize = 1024;
@@ -13,6 +14,12 @@ pub(crate) struct WebState {
     pub(crate) nonces: BTreeMap<String, u32>,
     /// Sessions of the pages: the token by the session's name; empty before the login.
     pub(crate) sessions: BTreeMap<String, Session>,
+    /// What was set, by a name of its own.
+    pub(crate) settings: BTreeMap<String, String>,
+    /// The changes that were sent, in their order.
+    pub(crate) writes: Vec<String>,
+    /// Until when a reboot takes.
+    pub(crate) down_until: Option<Instant>,
 }
 
 /// A session of the pages.
