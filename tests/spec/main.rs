@@ -26,6 +26,7 @@ mod local_scan;
 mod login_budget;
 mod netsdk;
 mod nothing_lost;
+mod pictures;
 mod pytvt_peer;
 mod secrets;
 mod simulation;

@@ -14,7 +14,7 @@ mod web;
 
 pub use files::{inventory_file, result_file};
 pub use messages::{envelope, out_batch, want_doc};
-pub use picture::picture;
+pub use picture::{key_frames, picture};
 pub use protocol::{cameras_json, decoder, explain, tunnel_reply};
 pub use sdk::{bridge_reply, sdk_pipe};
 pub use seeds::{Seed, seeds};
@@ -25,7 +25,7 @@ pub use web::{cgi, webapi, xml};
 pub type Body = fn(&[u8]);
 
 /// Every body under the name of its target and of its folder of seeds.
-pub const BODIES: [(&str, Body); 16] = [
+pub const BODIES: [(&str, Body); 17] = [
     ("session", session),
     ("decoder", decoder),
     ("tunnel_reply", tunnel_reply),
@@ -42,4 +42,5 @@ pub const BODIES: [(&str, Body); 16] = [
     ("webapi", webapi),
     ("cgi", cgi),
     ("picture", picture),
+    ("key_frames", key_frames),
 ];

@@ -48,7 +48,11 @@ pub(super) fn probe(vector: &Value) -> Result<Found, String> {
                 PictureError::Empty | PictureError::Document | PictureError::NotJpeg => "no_soi",
                 PictureError::CutOff => "no_eoi",
                 PictureError::NoFrameHeader => "no_frame_header",
-                other => return Err(other.to_string()),
+                PictureError::Damaged
+                | PictureError::TooLarge
+                | PictureError::NoParameters
+                | PictureError::NoSlice
+                | PictureError::Unsupported(_) => return Err(error.to_string()),
             };
             json!({"verdict": "reject", "reason": reason})
         }
@@ -58,9 +62,10 @@ pub(super) fn probe(vector: &Value) -> Result<Found, String> {
 
 fn hex(vector: &Value, key: &str) -> Vec<u8> {
     let text = vector["input"][key].as_str().unwrap();
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+    let digit = |letter: u8| char::from(letter).to_digit(16).unwrap();
+    let pairs = text.as_bytes().chunks_exact(2);
+    pairs
+        .map(|pair| u8::try_from(digit(pair[0]) * 16 + digit(pair[1])).unwrap())
         .collect()
 }
 

@@ -1,7 +1,26 @@
 //! Pictures, key frames and what RTSP servers say first.
 
+use tvt_agent::snapshot::to_jpeg;
 use tvtfleet_proto::device::picture::{Codec, Jpeg, Look, key_frame, limits};
 use tvtfleet_proto::device::rtsp::Greeting;
+
+/// Decodes bytes as a key frame of both codecs, where their parameter sets are within the limits.
+///
+/// # Panics
+///
+/// Where a picture comes out that is not as large as its parameter sets say.
+pub fn key_frames(bytes: &[u8]) {
+    for codec in [Codec::H264, Codec::H265] {
+        let Ok(frame) = key_frame(codec, bytes) else {
+            continue;
+        };
+        if let Ok((jpeg, _)) = to_jpeg(&frame, bytes, limits::JPEG_BYTES) {
+            let made = Jpeg::check(&jpeg).expect("what is encoded is a picture");
+            let size = (u32::from(made.width), u32::from(made.height));
+            assert_eq!(size, (frame.format.width, frame.format.height), "its size");
+        }
+    }
+}
 
 /// Reads bytes as a picture, as a key frame of both codecs, as a remembered look and as an answer of
 /// an RTSP server.

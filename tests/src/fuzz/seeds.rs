@@ -1,6 +1,7 @@
 //! Inputs to begin with, made of the reference vectors and of messages and files of this project.
 
 use serde_json::Value;
+use tvt_sim::{Mark, Scene};
 use tvtfleet_proto::device::sdkpipe::{
     ANSWER_MAX, Answer, CallFailure, CameraRow, ChannelRow, DeviceRecord, Hello, Library, Reason,
     Request, VERSION, frame as framed,
@@ -81,9 +82,18 @@ fn of_pictures() -> Vec<Seed> {
         &[0xA0, 0x02, 0x80, 0x80, 0x2D, 0x16, 0, 0, 1, 0x26, 1, 0xAF],
     ];
     let asked = b"RTSP/1.0 401 X\r\nWWW-Authenticate: Digest realm=\"a\", nonce=\"b\"\r\n\r\n";
+    let scene = Scene::live(
+        Mark {
+            device: 0x0A0B_0C0D,
+            channel: 3,
+            stream: 1,
+        },
+        7,
+    );
     [jpeg.concat(), h264.concat(), h265.concat(), asked.to_vec()]
         .into_iter()
         .map(|seed| ("picture", seed))
+        .chain([("key_frames", scene.h264()), ("key_frames", scene.h265())])
         .collect()
 }
 

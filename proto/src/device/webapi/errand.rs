@@ -223,6 +223,8 @@ impl Errand {
                 }
                 self.add(Answer::Segments(segments));
             }
+            // No errand asks for stills.
+            Query::Snapshot(_) => {}
         }
         Ok(())
     }
