@@ -23,6 +23,7 @@ mod fleet_trace;
 mod fuzz_corpus;
 mod history;
 mod local_scan;
+mod local_snapshot;
 mod login_budget;
 mod netsdk;
 mod nothing_lost;

@@ -213,7 +213,12 @@ impl LocalArgs {
     }
 }
 
-fn read_password(path: &Path) -> Result<Secret, CliError> {
+/// Reads a password from the first line of a file that only its owner can read.
+///
+/// # Errors
+///
+/// `config.unreadable`, `config.exposed`, `config.invalid`.
+pub(crate) fn read_password(path: &Path) -> Result<Secret, CliError> {
     let shown = path.display();
     if files::is_exposed(path) {
         let message = format!("the password file {shown} can be read by other users");

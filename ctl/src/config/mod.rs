@@ -10,7 +10,7 @@ pub(crate) mod value;
 mod vendor;
 
 pub(crate) use fleet::{ServerArgs, ServerSettings};
-pub(crate) use local::{LocalArgs, LocalSettings};
+pub(crate) use local::{LocalArgs, LocalSettings, read_password};
 pub(crate) use setting::Origin;
 pub(crate) use value::{duration, parallel, port};
 pub(crate) use vendor::VendorArgs;
