@@ -10,7 +10,7 @@ use tvtfleet_bench::measure::MeasuredArguments;
 use tvtfleet_bench::programs::{self, Programs};
 use tvtfleet_bench::scan::{self, WorkArguments};
 use tvtfleet_bench::workbooks::{self, BooksArguments};
-use tvtfleet_bench::{apply, diff, discover, idle};
+use tvtfleet_bench::{apply, diff, discover, idle, snapshots};
 
 /// Benches of tvtfleet: speed and memory next to a baseline of the same run
 ///
@@ -43,6 +43,7 @@ enum Command {
     Workbooks(workbooks::Arguments),
     Apply(apply::Arguments),
     Idle(idle::Arguments),
+    Snapshots(snapshots::Arguments),
     #[command(hide = true)]
     Measured(MeasuredArguments),
     #[command(hide = true)]
@@ -65,6 +66,9 @@ fn main() -> ExitCode {
         Command::Workbooks(books) => show(arguments.common.format, || workbooks::run(&books)),
         Command::Apply(apply) => bench(&arguments.common, |programs| apply::run(&apply, programs)),
         Command::Idle(idle) => bench(&arguments.common, |programs| idle::run(&idle, programs)),
+        Command::Snapshots(snapshots) => bench(&arguments.common, |programs| {
+            snapshots::run(&snapshots, programs)
+        }),
     };
     match done {
         Ok(code) => ExitCode::from(code),
