@@ -452,6 +452,16 @@ async fn policy_keeps_the_password_off_the_line() {
     let taken = bench.take_at(site, &[1], options).await;
     assert_eq!(code(&taken[0]), ErrorCode::PolicyRefused);
     assert_eq!(bench.device.counters().logins_tried, 0);
+    let both = Bench::start(Some(WebSpec::default()), Some(RtspSpec::default()));
+    let policy = Policy {
+        plaintext_login: Consent::Never,
+        ..Policy::default()
+    };
+    let site = both.site(PASSWORD, policy);
+    let options = both.options(Some(VideoStream::Main));
+    let taken = both.take_at(site, &[1], options).await;
+    let picture = taken[0].result.as_ref().unwrap();
+    assert_eq!(picture.way, Way::WebApi, "a proof may be sent");
     let nowhere = Policy {
         networks: vec!["10.0.0.0/8".parse().unwrap()],
         ..Policy::default()

@@ -41,12 +41,14 @@ pub(super) fn choices(stream: Option<VideoStream>, camera: bool) -> Vec<Choice> 
 }
 
 /// Whether a failure ends the work on the whole device: what stands against the login or against the
-/// device stands against every other channel and way.
+/// device stands against every other channel and way. Policy may allow one way and not another; each
+/// asks it for itself.
 pub(super) fn ends_device(failure: &Failure) -> bool {
     failure.credentials_sent
+        || failure.code == ErrorCode::CertificateChanged
         || matches!(
             failure.code.kind(),
-            ErrorKind::Credentials | ErrorKind::Policy | ErrorKind::Config | ErrorKind::Cancelled
+            ErrorKind::Credentials | ErrorKind::Config | ErrorKind::Cancelled
         )
 }
 
@@ -61,6 +63,7 @@ pub(super) fn closes_way(failure: &Failure) -> bool {
             | ErrorCode::InterfaceAbsent
             | ErrorCode::CommandUnsupported
             | ErrorCode::UnsupportedVariant
+            | ErrorCode::PolicyRefused
     )
 }
 
@@ -105,6 +108,10 @@ mod tests {
         };
         assert!(ends_device(&refused) && !ends_device(&off) && closes_way(&off));
         assert!(!closes_way(&busy));
+        let policy = Failure::new(ErrorCode::PolicyRefused, "");
+        assert!(closes_way(&policy) && !ends_device(&policy));
+        let other = Failure::new(ErrorCode::CertificateChanged, "");
+        assert!(ends_device(&other), "somebody else may stand there");
         let code = |failures: &[Failure]| headline(failures).map(|failure| failure.code);
         assert_eq!(code(&[off.clone(), busy.clone()]), Some(ErrorCode::Busy));
         assert_eq!(

@@ -119,6 +119,9 @@ pub(crate) struct Args {
     /// Decode with this ffmpeg what is not decoded here; it gets key frames, never an address
     #[arg(long, value_name = "PATH")]
     ffmpeg: Option<PathBuf>,
+    /// A word of pytvt without effect: no bridge is asked
+    #[arg(long, hide = true)]
+    direct: bool,
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
@@ -131,6 +134,9 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, io: &mut Io) -> Outcome {
+        if self.direct {
+            io.note("--direct has no effect: devices are always asked directly");
+        }
         let settings = self.devices.settle(io)?;
         let camera = self.camera(io)?;
         let sheet = self.sheet.as_ref().map(|path| io.resolve(path));
