@@ -35,6 +35,7 @@ mod run_tests;
 mod service;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+pub mod snapshot;
 pub mod spool;
 mod status;
 mod turn;

@@ -94,6 +94,19 @@ impl Progress {
         }
     }
 
+    /// Moves the bar of pictures.
+    pub(crate) fn pictures(&self, done: u64, total: u64, message: String) {
+        if let Shown::Bar(bar) = &self.shown {
+            let template = "  [{bar:30}] {pos}/{len} pictures {msg} {elapsed}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.set_length(total);
+            bar.set_position(done);
+            bar.set_message(message);
+        }
+    }
+
     /// Corrects the number of devices.
     pub(crate) fn set_total(&self, total: u64) {
         if let Shown::Bar(bar) = &self.shown {

@@ -215,6 +215,28 @@ registry! {
     ChangeStopped = "change.stopped", Cancelled, retry false;
     /// A change was not confirmed.
     ChangeUnconfirmed = "change.unconfirmed", Usage, retry false;
+    /// No picture came: the device has none of this channel, which is mostly a camera that is away.
+    PictureEmpty = "picture.empty", Partial, retry false;
+    /// A page, a document or something else came instead of a picture.
+    PictureNotJpeg = "picture.not_jpeg", Protocol, retry false;
+    /// The picture has no end.
+    PictureCutOff = "picture.cut_off", Protocol, retry true;
+    /// A picture or key frame that cannot be used.
+    PictureDamaged = "picture.damaged", Protocol, retry false;
+    /// A picture or key frame larger than allowed, in bytes or in pixels.
+    PictureTooLarge = "picture.too_large", Protocol, retry false;
+    /// Video of a kind that is not decoded here.
+    PictureNotDecoded = "picture.not_decoded", Unsupported, retry false;
+    /// Decoding took longer than allowed.
+    PictureDecodeTimeout = "picture.decode_timeout", Timeout, retry false;
+    /// The channel's camera is away; it was not asked for a picture.
+    PictureOffline = "picture.offline", Partial, retry false;
+    /// The RTSP server does not keep to its protocol, or describes no video.
+    RtspBadAnswer = "rtsp.bad_answer", Protocol, retry false;
+    /// The device has no such channel or stream.
+    RtspNotFound = "rtsp.not_found", Refused, retry false;
+    /// The stream began, and no key frame came in time.
+    RtspNoKeyFrame = "rtsp.no_key_frame", Timeout, retry true;
 
     /// The vendor's library, its helper or the bridge script is missing or cannot be used here.
     SdkUnavailable = "sdk.unavailable", Config, retry false;

@@ -133,6 +133,8 @@ fn deciding_modules_do_no_io() {
         "agent/src/budget/ledger",
         "agent/src/budget/memory",
         "agent/src/device/select",
+        "agent/src/snapshot/order",
+        "agent/src/snapshot/colour",
         "agent/src/outbox/window",
         "coordinator/src/jobs/",
         "coordinator/src/inventory/merge",
@@ -248,6 +250,8 @@ fn secrets_are_shown_in_few_places() {
         "proto/src/device/http/",
         // Headers and bodies on their way out.
         "agent/src/device/web/",
+        // To the RTSP client.
+        "agent/src/device/rtsp/capture.rs",
         "agent/src/credentials",
         // The agent's own keys, into files of mode 0600.
         "agent/src/identity/",

@@ -8,6 +8,7 @@
 mod discovery;
 mod http;
 mod http_cgi;
+mod http_pictures;
 mod http_webapi;
 mod protocol;
 

@@ -5,6 +5,7 @@
 
 mod files;
 mod messages;
+mod picture;
 mod protocol;
 mod sdk;
 mod seeds;
@@ -13,6 +14,7 @@ mod web;
 
 pub use files::{inventory_file, result_file};
 pub use messages::{envelope, out_batch, want_doc};
+pub use picture::{key_frames, picture};
 pub use protocol::{cameras_json, decoder, explain, tunnel_reply};
 pub use sdk::{bridge_reply, sdk_pipe};
 pub use seeds::{Seed, seeds};
@@ -23,7 +25,7 @@ pub use web::{cgi, webapi, xml};
 pub type Body = fn(&[u8]);
 
 /// Every body under the name of its target and of its folder of seeds.
-pub const BODIES: [(&str, Body); 15] = [
+pub const BODIES: [(&str, Body); 17] = [
     ("session", session),
     ("decoder", decoder),
     ("tunnel_reply", tunnel_reply),
@@ -39,4 +41,6 @@ pub const BODIES: [(&str, Body); 15] = [
     ("xml", xml),
     ("webapi", webapi),
     ("cgi", cgi),
+    ("picture", picture),
+    ("key_frames", key_frames),
 ];

@@ -4,7 +4,7 @@
 //! `tvtfleet_proto::device`, whether to log in by the [`gate`], and which driver to use by [`select`].
 
 mod bridge;
-mod child;
+pub(crate) mod child;
 pub(crate) mod complete;
 mod connect;
 mod facts;
@@ -14,6 +14,7 @@ mod netsdk;
 mod order;
 mod paths;
 mod protocol;
+pub(crate) mod rtsp;
 pub(crate) mod select;
 mod settings;
 pub(crate) mod turnstile;

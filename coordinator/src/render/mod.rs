@@ -8,6 +8,7 @@ pub mod discovery;
 pub mod failed;
 pub mod file;
 pub mod json;
+pub mod pictures;
 pub mod xlsx;
 
 #[cfg(test)]

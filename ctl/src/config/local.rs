@@ -213,6 +213,11 @@ impl LocalArgs {
     }
 }
 
+/// Reads a password from the first line of a file that only its owner can read.
+///
+/// # Errors
+///
+/// `config.unreadable`, `config.exposed`, `config.invalid`.
 pub(crate) fn read_password(path: &Path) -> Result<Secret, CliError> {
     let shown = path.display();
     if files::is_exposed(path) {

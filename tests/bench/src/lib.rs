@@ -14,4 +14,5 @@ pub mod results;
 pub mod scan;
 pub mod service;
 pub mod simulator;
+pub mod snapshots;
 pub mod workbooks;

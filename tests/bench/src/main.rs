@@ -10,7 +10,7 @@ use tvtfleet_bench::measure::MeasuredArguments;
 use tvtfleet_bench::programs::{self, Programs};
 use tvtfleet_bench::scan::{self, WorkArguments};
 use tvtfleet_bench::workbooks::{self, BooksArguments};
-use tvtfleet_bench::{apply, asks, diff, discover, idle};
+use tvtfleet_bench::{apply, asks, diff, discover, idle, snapshots};
 
 /// Benches of tvtfleet: speed and memory next to a baseline of the same run
 ///
@@ -44,6 +44,7 @@ enum Command {
     Apply(apply::Arguments),
     Idle(idle::Arguments),
     Asks(asks::Arguments),
+    Snapshots(snapshots::Arguments),
     #[command(hide = true)]
     Measured(MeasuredArguments),
     #[command(hide = true)]
@@ -67,6 +68,9 @@ fn main() -> ExitCode {
         Command::Apply(apply) => bench(&arguments.common, |programs| apply::run(&apply, programs)),
         Command::Asks(asks) => bench(&arguments.common, |programs| asks::run(&asks, programs)),
         Command::Idle(idle) => bench(&arguments.common, |programs| idle::run(&idle, programs)),
+        Command::Snapshots(snapshots) => bench(&arguments.common, |programs| {
+            snapshots::run(&snapshots, programs)
+        }),
     };
     match done {
         Ok(code) => ExitCode::from(code),

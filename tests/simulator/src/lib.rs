@@ -14,7 +14,9 @@ mod control;
 mod device;
 mod fleet;
 mod generate;
+mod picture;
 mod simulator;
+mod video;
 mod web;
 mod wire;
 
@@ -26,5 +28,7 @@ pub use device::{
 };
 pub use fleet::{Fleet, FleetError, InventoryEntry, save_inventories};
 pub use generate::{Broken, FleetSpec, GenerateError};
+pub use picture::{Mark, Scene};
 pub use simulator::{Options, Simulator, SimulatorError};
-pub use web::{ApiDialect, ApiLogin, PagesLogin, WebFault, WebSpec, WriteFault};
+pub use video::{RtspFault, RtspLogin, RtspSpec, VideoCodec};
+pub use web::{ApiDialect, ApiLogin, PagesLogin, StillFault, WebFault, WebSpec, WriteFault};

@@ -20,7 +20,7 @@ use tvtfleet_proto::device::xml::{Document, Element};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::secret::{Credential, Secret};
 
-use super::{http_cgi, http_webapi};
+use super::{http_cgi, http_pictures, http_webapi};
 
 /// What a vector came to.
 pub(super) enum Found {
@@ -32,7 +32,7 @@ pub(super) enum Found {
 
 type Check = fn(&Value) -> Result<Found, String>;
 
-const KINDS: [(&str, Check); 19] = [
+const KINDS: [(&str, Check); 24] = [
     ("cgi_login_hash", login_hash),
     ("cgi_password_encoding", password_encoding),
     ("cgi_login_hash_rsa", login_hash_rsa),
@@ -52,18 +52,18 @@ const KINDS: [(&str, Check); 19] = [
     ("flat_result", http_webapi::flat_result),
     ("flat_parse", http_webapi::flat_parse),
     ("flat_request", http_webapi::flat_request),
+    ("jpeg_framing", http_pictures::framing),
+    ("jpeg_probe", http_pictures::probe),
+    ("keyframe_codec_sniff", http_pictures::sniff),
+    ("keyframe_codec_format", http_pictures::format),
+    ("rtsp_target", http_pictures::target),
 ];
 
-/// Kinds of pictures, video, pushed alarms, the management server and changes of cameras.
-const ABSENT: [&str; 13] = [
-    "jpeg_framing",
-    "jpeg_probe",
-    "keyframe_codec_sniff",
-    "keyframe_codec_format",
+/// Kinds of other programs' choices, pushed alarms, the management server and changes of cameras.
+const ABSENT: [&str; 8] = [
     "ffmpeg_failure",
     "alarm_frame",
     "rtsp_url",
-    "rtsp_target",
     "nvms_web_envelope",
     "nvms_web_crypto",
     "nvms_web_exchange",

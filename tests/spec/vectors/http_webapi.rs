@@ -178,7 +178,7 @@ fn read(query: Query, root: &Element) -> Result<Value, String> {
             .map(|one| json!({"channel_id": one.channel, "start_time": one.start.map(|time| time.replace(' ', "T")),
                 "end_time": one.end.map(|time| time.replace(' ', "T")), "record_type": one.record_type}))
             .collect(),
-        Query::Ports => return Err("no ports here".to_owned()),
+        Query::Ports | Query::Snapshot(_) => return Err("no document of this".to_owned()),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Inputs to begin with, made of the reference vectors and of messages and files of this project.
 
 use serde_json::Value;
+use tvt_sim::{Mark, Scene};
 use tvtfleet_proto::device::sdkpipe::{
     ANSWER_MAX, Answer, CallFailure, CameraRow, ChannelRow, DeviceRecord, Hello, Library, Reason,
     Request, VERSION, frame as framed,
@@ -50,6 +51,7 @@ pub fn seeds() -> Vec<Seed> {
     seeds.push(("explain", of_exchange(false)));
     seeds.extend(of_messages());
     seeds.extend(of_web());
+    seeds.extend(of_pictures());
     for file in [INVENTORY, FAILED] {
         seeds.push(("inventory_file", file.to_vec()));
     }
@@ -59,6 +61,40 @@ pub fn seeds() -> Vec<Seed> {
     seeds.extend(of_helpers());
     seeds.extend(of_bridges());
     seeds
+}
+
+/// Pictures and key frames, as short as they can be.
+fn of_pictures() -> Vec<Seed> {
+    let jpeg = [
+        &[
+            0xFF, 0xD8, 0xFF, 0xC0, 0, 11, 8, 0x02, 0x40, 0x02, 0xC0, 1, 1, 0x11, 0,
+        ][..],
+        &[0xFF, 0xDA, 0, 2, 0x55, 0xFF, 0xD9, 0, 0],
+    ];
+    let h264 = [
+        &[0, 0, 0, 1, 0x67, 66, 0, 30, 0xDA, 0x02, 0xC0, 0x49, 0x90][..],
+        &[0, 0, 1, 0x65, 0x88],
+    ];
+    let h265 = [
+        &[
+            0, 0, 1, 0x42, 1, 1, 1, 0x60, 0, 0, 3, 0, 0, 3, 0, 0, 3, 0, 0, 3, 0, 0x5D,
+        ][..],
+        &[0xA0, 0x02, 0x80, 0x80, 0x2D, 0x16, 0, 0, 1, 0x26, 1, 0xAF],
+    ];
+    let asked = b"RTSP/1.0 401 X\r\nWWW-Authenticate: Digest realm=\"a\", nonce=\"b\"\r\n\r\n";
+    let scene = Scene::live(
+        Mark {
+            device: 0x0A0B_0C0D,
+            channel: 3,
+            stream: 1,
+        },
+        7,
+    );
+    [jpeg.concat(), h264.concat(), h265.concat(), asked.to_vec()]
+        .into_iter()
+        .map(|seed| ("picture", seed))
+        .chain([("key_frames", scene.h264()), ("key_frames", scene.h265())])
+        .collect()
 }
 
 /// A helper's life, in pieces of seven bytes.

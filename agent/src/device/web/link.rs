@@ -33,6 +33,8 @@ pub(super) struct Link<'a> {
     open: Option<(WebPort, reqwest::Client)>,
     /// Tries the next port also where one did not answer at all.
     patient: bool,
+    /// Bytes of one answer.
+    bytes_max: usize,
 }
 
 impl<'a> Link<'a> {
@@ -41,7 +43,14 @@ impl<'a> Link<'a> {
             visit,
             open: None,
             patient,
+            bytes_max: limits::BYTES,
         }
+    }
+
+    /// Gives the next exchanges until `deadline`, and room for answers of so many bytes.
+    pub(super) const fn renew(&mut self, deadline: Instant, bytes_max: usize) {
+        self.visit.deadline = deadline;
+        self.bytes_max = bytes_max;
     }
 
     /// Whether what is sent is hidden from those on the way.
@@ -252,7 +261,7 @@ impl<'a> Link<'a> {
             body: Vec::new(),
         };
         while let Some(chunk) = answer.chunk().await.map_err(|error| broken(&error))? {
-            if response.body.len().saturating_add(chunk.len()) > limits::BYTES {
+            if response.body.len().saturating_add(chunk.len()) > self.bytes_max {
                 let text = "the answer is larger than allowed";
                 return Err(Failure::new(ErrorCode::FrameTooLarge, text));
             }

@@ -1,5 +1,7 @@
 //! The driver of the web API.
 
+mod picture;
+
 use tvtfleet_proto::device::edit::{Plan, Write};
 use tvtfleet_proto::device::http::{Trouble, measure};
 use tvtfleet_proto::device::webapi::{
@@ -52,6 +54,11 @@ impl<'a> WebApiDevice<'a> {
             permit: None,
             last_exchange: (UtcMillis::new(0), UtcMillis::new(0)),
         }
+    }
+
+    /// Whether the device has accepted the credential on this visit.
+    pub(crate) const fn is_logged_in(&self) -> bool {
+        self.session.accepted()
     }
 
     /// Asks only who the device is.

@@ -139,7 +139,7 @@ fn elements(document: Value) -> Result<Vec<Value>, InventoryFileError> {
     match document {
         Value::Array(elements) => Ok(elements),
         Value::Object(mut object) => {
-            for key in ["devices", "data"] {
+            for key in ["devices", "data", "results"] {
                 if let Some(Value::Array(elements)) = object.remove(key) {
                     return Ok(elements);
                 }

@@ -5,5 +5,6 @@ mod diff;
 mod discover;
 mod run;
 mod scan;
+mod snapshot;
 
 pub(crate) use command::Command;

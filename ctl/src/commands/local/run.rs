@@ -63,6 +63,20 @@ pub(super) async fn scan(
     progress: &Progress,
     io: &Io,
 ) -> (Vec<ResultRow>, End) {
+    let site = Arc::new(site(settings, io));
+    scan_at(site, job, devices, backend, settings, progress, io).await
+}
+
+/// As [`scan`], with a site whose memory of refused logins goes on.
+pub(super) async fn scan_at(
+    site: Arc<SiteContext>,
+    job: JobId,
+    devices: &Devices<'_>,
+    backend: BackendChoice,
+    settings: &LocalSettings,
+    progress: &Progress,
+    io: &Io,
+) -> (Vec<ResultRow>, End) {
     let entries = devices.entries;
     let mut rows: Vec<ResultRow> = entries
         .iter()
@@ -70,13 +84,7 @@ pub(super) async fn scan(
         .collect();
     let cancel = io.interrupt.child_token();
     let (sender, mut events) = mpsc::channel(EVENTS_MAX);
-    let work = run_work(
-        job,
-        work(devices, backend, settings),
-        site(settings, io),
-        cancel,
-        sender,
-    );
+    let work = run_work(job, work(devices, backend, settings), site, cancel, sender);
     let collect = async {
         let (mut done, mut failed) = (0_usize, 0_u64);
         while let Some(event) = events.recv().await {
@@ -110,7 +118,8 @@ pub(super) async fn scan(
     (rows, end)
 }
 
-fn site(settings: &LocalSettings, io: &Io) -> Arc<SiteContext> {
+/// What this computer knows and may do.
+pub(super) fn site(settings: &LocalSettings, io: &Io) -> SiteContext {
     let protocol = ProtocolSettings {
         allow_empty_password: settings.allow_empty_password,
         ..ProtocolSettings::default()
@@ -122,7 +131,7 @@ fn site(settings: &LocalSettings, io: &Io) -> Arc<SiteContext> {
     };
     let clock = Arc::clone(&io.clock);
     let site = SiteContext::new(credentials, Policy::default(), protocol, clock);
-    Arc::new(site.with_retry(retry).with_vendor(settings.vendor.clone()))
+    site.with_retry(retry).with_vendor(settings.vendor.clone())
 }
 
 fn work(devices: &Devices<'_>, backend: BackendChoice, settings: &LocalSettings) -> SiteWork {

@@ -259,6 +259,8 @@ impl Errand {
                 }
                 self.add(Answer::Segments(segments));
             }
+            // No errand asks for stills.
+            Query::Snapshot(_) => {}
         }
         Ok(())
     }

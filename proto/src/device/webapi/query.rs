@@ -1,6 +1,6 @@
 //! What can be asked of the web API, independent of the dialect.
 
-use crate::device::http::{Request, Response, Trouble};
+use crate::device::http::{Method, Request, Response, Trouble};
 use crate::device::xml::Element;
 
 use super::dialect::Dialect;
@@ -37,6 +37,8 @@ pub enum Query {
     Days(u32),
     /// The recordings of a channel within a range.
     Segments(u32),
+    /// A still of a channel. Its answer is no document.
+    Snapshot(u32),
 }
 
 /// What bounds a search, in device time.
@@ -58,7 +60,8 @@ impl Query {
             | Self::Audio(channel)
             | Self::Osd(channel)
             | Self::Days(channel)
-            | Self::Segments(channel) => Some(channel),
+            | Self::Segments(channel)
+            | Self::Snapshot(channel) => Some(channel),
             Self::Info
             | Self::Channels
             | Self::ChannelList
@@ -86,6 +89,7 @@ impl Query {
             Self::Osd(_) => "GetImageOsdConfig",
             Self::Days(_) => "SearchRecordDate",
             Self::Segments(_) => "SearchByTime",
+            Self::Snapshot(_) => "GetSnapshot",
         }
     }
 
@@ -109,11 +113,11 @@ impl Query {
                     let search = flat::search_by_time(types, &scope.from, &scope.to);
                     flat::config(version, search)
                 });
-                Ok(flat::request(
-                    self.command(),
-                    self.channel(),
-                    search.as_ref(),
-                ))
+                let mut request = flat::request(self.command(), self.channel(), search.as_ref());
+                if matches!(self, Self::Snapshot(_)) {
+                    request.method = Method::Get;
+                }
+                Ok(request)
             }
         }
     }

@@ -206,6 +206,34 @@ impl Session {
         }
     }
 
+    /// As [`Self::read`], where the answer is to be a picture: `None` says that the body is it, as far
+    /// as that can be told without looking into it.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong; `picture.not_jpeg` for a document or a page in its place.
+    pub fn read_picture(&mut self, response: &Response) -> Result<Option<Step>, Trouble> {
+        let start = response
+            .body
+            .iter()
+            .find(|byte| !byte.is_ascii_whitespace());
+        if response.status == 200 && start != Some(&b'<') {
+            self.accepted |= self.shown;
+            (self.settled, self.again) = (true, 0);
+            return Ok(None);
+        }
+        let instead = || {
+            let text = "a document came instead of a picture";
+            Trouble::new(ErrorCode::PictureNotJpeg, text, u32::from(response.status))
+        };
+        match self.read(response) {
+            Ok(Step::Done(_)) => Err(instead()),
+            Err(trouble) if trouble.code == ErrorCode::BadAnswer => Err(instead()),
+            Ok(step @ (Step::Login(_) | Step::Again)) => Ok(Some(step)),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
     fn unauthorized(&mut self, response: &Response) -> Result<Step, Trouble> {
         let offered = strongest(&challenges(response.all("www-authenticate")));
         let rejected = || {

@@ -35,6 +35,10 @@ pub enum Counter {
     Violations,
     /// Requests to the web interfaces.
     HttpRequests,
+    /// Requests to the RTSP server.
+    RtspRequests,
+    /// Streams that clients ended politely.
+    StreamsTornDown,
     /// Bytes received.
     BytesIn,
     /// Bytes sent.
@@ -71,6 +75,12 @@ pub struct CounterSnapshot {
     /// Requests to the web interfaces.
     #[serde(default)]
     pub http_requests: u64,
+    /// Requests to the RTSP server.
+    #[serde(default)]
+    pub rtsp_requests: u64,
+    /// Streams that clients ended politely.
+    #[serde(default)]
+    pub streams_torn_down: u64,
     /// Bytes received.
     pub bytes_in: u64,
     /// Bytes sent.
@@ -93,6 +103,8 @@ pub(crate) struct Counts {
     scans_completed: AtomicU64,
     violations: AtomicU64,
     http_requests: AtomicU64,
+    rtsp_requests: AtomicU64,
+    streams_torn_down: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
 }
@@ -125,6 +137,8 @@ impl Counts {
             scans_completed: self.value(Counter::ScansCompleted),
             violations: self.value(Counter::Violations),
             http_requests: self.value(Counter::HttpRequests),
+            rtsp_requests: self.value(Counter::RtspRequests),
+            streams_torn_down: self.value(Counter::StreamsTornDown),
             bytes_in: self.value(Counter::BytesIn),
             bytes_out: self.value(Counter::BytesOut),
             violation_records: Vec::new(),
@@ -144,6 +158,8 @@ impl Counts {
             Counter::ScansCompleted => &self.scans_completed,
             Counter::Violations => &self.violations,
             Counter::HttpRequests => &self.http_requests,
+            Counter::RtspRequests => &self.rtsp_requests,
+            Counter::StreamsTornDown => &self.streams_torn_down,
             Counter::BytesIn => &self.bytes_in,
             Counter::BytesOut => &self.bytes_out,
         }

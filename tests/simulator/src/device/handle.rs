@@ -1,7 +1,7 @@
 //! One running recorder, as tests and the control port see it.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -39,6 +39,10 @@ pub struct Device {
     web: Mutex<WebState>,
     web_address: Option<SocketAddr>,
     web_listeners: Listeners,
+    rtsp_address: Option<SocketAddr>,
+    rtsp_listeners: Listeners,
+    /// Counts pictures, so that no two are alike.
+    ticks: AtomicU32,
 }
 
 impl Device {
@@ -54,6 +58,9 @@ impl Device {
         let web = spec.web.as_ref();
         let web = web.map(|web| bind(SocketAddr::new(spec.ip, web.port), true, false));
         let (web_address, web_bound) = web.transpose()?.unzip();
+        let rtsp = spec.rtsp.as_ref();
+        let rtsp = rtsp.map(|rtsp| bind(SocketAddr::new(spec.ip, rtsp.port), true, false));
+        let (rtsp_address, rtsp_bound) = rtsp.transpose()?.unzip();
         let device = Arc::new(Self {
             address,
             seed,
@@ -70,7 +77,13 @@ impl Device {
             web: Mutex::default(),
             web_address,
             web_listeners: Listeners::default(),
+            rtsp_address,
+            rtsp_listeners: Listeners::default(),
+            ticks: AtomicU32::new(0),
         });
+        if let Some(bound) = rtsp_bound {
+            device.rtsp_listeners.serve(&device, bound, Door::Rtsp);
+        }
         if let Some(bound) = web_bound {
             device.web_listeners.serve(&device, bound, Door::Web);
         }
@@ -86,6 +99,24 @@ impl Device {
     /// Returns the address of the web interfaces, with the port that was taken.
     pub fn web_address(&self) -> Option<SocketAddr> {
         self.web_address
+    }
+
+    /// Returns the address of the RTSP server, with the port that was taken.
+    pub fn rtsp_address(&self) -> Option<SocketAddr> {
+        self.rtsp_address
+    }
+
+    /// Returns what stands for this device in its pictures: the last four bytes of its Ethernet
+    /// address.
+    pub fn mark(&self) -> u32 {
+        let text = self.live().spec.mac.to_string().replace(':', "");
+        let last = text.get(4..).unwrap_or_default();
+        u32::from_str_radix(last, 16).unwrap_or(0)
+    }
+
+    /// Numbers a picture, from 1.
+    pub(crate) fn next_tick(&self) -> u32 {
+        self.ticks.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
     }
 
     pub(crate) fn web_state(&self) -> MutexGuard<'_, WebState> {
@@ -138,7 +169,8 @@ impl Device {
             | Mutation::SetFirmware { .. }
             | Mutation::SetPassword { .. }
             | Mutation::SetFaults { .. }
-            | Mutation::SetWeb { .. }) => {
+            | Mutation::SetWeb { .. }
+            | Mutation::SetRtsp { .. }) => {
                 self.alter(change)?;
             }
         }
@@ -172,6 +204,7 @@ impl Device {
     pub(crate) fn abort(&self) {
         self.listeners.abort();
         self.web_listeners.abort();
+        self.rtsp_listeners.abort();
     }
 
     pub(crate) fn live(&self) -> Arc<Live> {

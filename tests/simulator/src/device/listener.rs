@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::conversation;
 use super::handle::Device;
 use super::spec::CAMERA_PORT;
+use crate::video;
 use crate::web;
 
 /// Connections of one device at a time; more are closed at once.
@@ -25,6 +26,8 @@ pub(crate) enum Door {
     Protocol,
     /// The web interfaces.
     Web,
+    /// Video.
+    Rtsp,
 }
 
 /// The sockets of a device: listening, or kept shut.
@@ -155,6 +158,7 @@ async fn accept(device: Weak<Device>, listener: TcpListener, door: Door) {
                     match door {
                         Door::Protocol => conversation::serve(&device, stream, connection).await,
                         Door::Web => web::serve(&device, stream).await,
+                        Door::Rtsp => video::serve(&device, stream).await,
                     }
                 });
             }

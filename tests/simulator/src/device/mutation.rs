@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::fault::FaultRule;
 use super::spec::DeviceSpec;
 use super::value::{Firmware, Password};
+use crate::video::RtspSpec;
 use crate::web::WebSpec;
 
 /// Keys under which a camera object may carry its channel.
@@ -76,6 +77,11 @@ pub enum Mutation {
     SetWeb {
         /// What they are from now on.
         web: WebSpec,
+    },
+    /// Changes the RTSP server; the port stays.
+    SetRtsp {
+        /// What it is from now on.
+        rtsp: RtspSpec,
     },
     /// Ends every session of the pages and forgets every nonce.
     EndWebSessions,
@@ -157,6 +163,7 @@ pub(crate) fn changed(
         Mutation::SetFirmware { firmware } => spec.firmware = firmware,
         Mutation::SetPassword { password } => spec.password = password,
         Mutation::SetWeb { web } => spec.web = Some(web),
+        Mutation::SetRtsp { rtsp } => spec.rtsp = Some(rtsp),
         Mutation::SetFaults { faults } => spec.faults = faults,
         // These three change what runs, not what it is; the device sees to them.
         Mutation::Remove | Mutation::Restore | Mutation::EndWebSessions | Mutation::ClearLocks => {}

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::fault::{Fault, FaultRule, Phase};
 use super::value::{Firmware, Mac, Password};
+use crate::video::RtspSpec;
 use crate::web::WebSpec;
 
 /// Port of recorders.
@@ -134,6 +135,9 @@ pub struct DeviceSpec {
     /// The web interfaces, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web: Option<WebSpec>,
+    /// The RTSP server, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtsp: Option<RtspSpec>,
 }
 
 fn default_port() -> u16 {
@@ -214,6 +218,7 @@ impl DeviceSpec {
             reply_id: ReplyId::default(),
             faults: Vec::new(),
             web: None,
+            rtsp: None,
         }
     }
 

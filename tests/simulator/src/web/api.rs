@@ -5,6 +5,7 @@ use super::digest::{Shown, shown};
 use super::edit::{self, Outcome, api_on};
 use super::http::{Answer, Request};
 use super::spec::{ApiDialect, ApiLogin, WebSpec};
+use super::still;
 use crate::device::{Counter, Device, DeviceSpec, Verdict, Violation};
 
 const NAMESPACE: &str = "http://www.ipc.com/ver10";
@@ -26,6 +27,9 @@ pub(super) fn answer(device: &Device, web: &WebSpec, request: &Request) -> Answe
     let spec = &live.spec;
     if let Some(refusal) = refused(device, spec, web, request) {
         return refusal;
+    }
+    if let Some(still) = still::answer(device, web, request) {
+        return still;
     }
     if web.api == ApiDialect::Lapi {
         prefixed(device, spec, web, request)
@@ -202,9 +206,9 @@ fn flat(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request) ->
             calendar::now(edit::clock_offset(device, web))
         ),
         "GetPortConfig" => format!(
-            "<port><httpPort>{}</httpPort><netPort>{}</netPort><rtspPort>554</rtspPort>\
+            "<port><httpPort>{}</httpPort><netPort>{}</netPort><rtspPort>{}</rtspPort>\
              <httpsPort>443</httpsPort></port>",
-            web.port, spec.port
+            web.port, spec.port, web.told_rtsp_port
         ),
         "GetImageConfig" => format!("<image>{}</image>", fields("image", &edit::IMAGE)),
         "GetImageOsdConfig" => format!(
@@ -278,11 +282,11 @@ fn prefixed(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request
 
 /// A channel as the web interfaces tell it.
 #[derive(Debug)]
-pub(super) struct Channel {
-    pub(super) number: usize,
-    pub(super) name: String,
-    pub(super) address: String,
-    pub(super) online: bool,
+pub(crate) struct Channel {
+    pub(crate) number: usize,
+    pub(crate) name: String,
+    pub(crate) address: String,
+    pub(crate) online: bool,
 }
 
 impl Channel {
@@ -292,7 +296,7 @@ impl Channel {
 }
 
 /// The channels of both kinds of recorders.
-pub(super) fn channels(spec: &DeviceSpec) -> Vec<Channel> {
+pub(crate) fn channels(spec: &DeviceSpec) -> Vec<Channel> {
     let text =
         |camera: &serde_json::Value, key: &str| camera[key].as_str().unwrap_or_default().to_owned();
     let cameras = spec.cameras.iter().map(|camera| Channel {

@@ -9,7 +9,7 @@ use super::http::Request;
 
 /// What a request shows.
 #[derive(Debug)]
-pub(super) enum Shown {
+pub(crate) enum Shown {
     /// Nothing.
     Nothing,
     /// A name with a right or wrong proof, and the nonce that was answered with its count.
@@ -23,7 +23,7 @@ pub(super) enum Shown {
     Basic { user: String, right: bool },
 }
 
-pub(super) fn shown(request: &Request, user: &str, password: &str) -> Shown {
+pub(crate) fn shown(request: &Request, user: &str, password: &str) -> Shown {
     let Some(header) = request.header("authorization") else {
         return Shown::Nothing;
     };

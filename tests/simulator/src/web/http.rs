@@ -10,15 +10,15 @@ const BODY_MAX: usize = 256 * 1024;
 
 /// A request as it came.
 #[derive(Debug, Default)]
-pub(super) struct Request {
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Request {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(found, _)| found.eq_ignore_ascii_case(name))
@@ -98,7 +98,7 @@ impl Answer {
 }
 
 /// Reads one request; `None` at the end of the connection or for what is no request.
-pub(super) async fn read(stream: &mut TcpStream, held: &mut Vec<u8>) -> Option<Request> {
+pub(crate) async fn read(stream: &mut TcpStream, held: &mut Vec<u8>) -> Option<Request> {
     let end = loop {
         if let Some(at) = held.windows(4).position(|four| four == b"\r\n\r\n") {
             break at;

@@ -12,8 +12,12 @@ mod http;
 mod server;
 mod spec;
 mod state;
+mod still;
 
-pub use spec::{ApiDialect, ApiLogin, PagesLogin, WebFault, WebSpec, WriteFault};
+pub use spec::{ApiDialect, ApiLogin, PagesLogin, StillFault, WebFault, WebSpec, WriteFault};
 
+pub(crate) use api::channels;
+pub(crate) use digest::{Shown, shown};
+pub(crate) use http::{Request, read};
 pub(crate) use server::serve;
 pub(crate) use state::WebState;

@@ -32,6 +32,11 @@ pub struct WebSpec {
     /// What becomes of changes instead of what should.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub write_fault: Option<WriteFault>,
+    /// The RTSP port that the device tells.
+    pub told_rtsp_port: u16,
+    /// What is wrong with its stills.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub still: Option<StillFault>,
     /// What every answer is instead of what it should be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<WebFault>,
@@ -51,9 +56,39 @@ impl Default for WebSpec {
             passwords: Vec::new(),
             reboot_ms: 300,
             write_fault: None,
+            told_rtsp_port: 554,
+            still: None,
             fault: None,
         }
     }
+}
+
+/// What is wrong with the stills of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StillFault {
+    /// Nothing, with status 200.
+    Empty,
+    /// A page for people, with status 200.
+    Html,
+    /// A document, with status 200.
+    Xml,
+    /// Half of the picture.
+    Truncated,
+    /// NUL bytes after the picture.
+    Padded,
+    /// The same picture every time.
+    Stale,
+    /// The first channel's picture for every channel.
+    Swapped,
+    /// A covered camera.
+    Black,
+    /// One grey all over.
+    Grey,
+    /// A scene that stands still under a clock that runs.
+    Frozen,
+    /// The command is not known.
+    Unknown,
 }
 
 /// What the web API speaks.

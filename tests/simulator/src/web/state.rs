@@ -39,7 +39,7 @@ impl WebState {
         (self.next, format!("{mixed:016x}{:04x}", self.next))
     }
 
-    pub(super) fn new_nonce(&mut self) -> String {
+    pub(crate) fn new_nonce(&mut self) -> String {
         if self.nonces.len() >= KEPT_MAX {
             self.nonces.pop_first();
         }

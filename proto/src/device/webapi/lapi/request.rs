@@ -25,6 +25,7 @@ pub fn request(query: Query, scope: &Scope) -> Result<Request, Trouble> {
         Query::Streams(channel) => image(channel, "VideoStreamConfig"),
         Query::Audio(channel) => image(channel, "AudioStreamConfig"),
         Query::Osd(channel) => image(channel, "OsdConfig"),
+        Query::Snapshot(channel) => image(channel, "Snapshot"),
         Query::Days(_) => "/Playback/SearchRecordDate".to_owned(),
         Query::Segments(_) => "/Playback/SearchByTime".to_owned(),
         Query::Ports => {
@@ -32,7 +33,23 @@ pub fn request(query: Query, scope: &Scope) -> Result<Request, Trouble> {
             return Err(Trouble::new(ErrorCode::CommandUnsupported, text, None));
         }
     };
-    let mut request = Request::new(Method::Post, format!("{BASE}{path}"));
+    let method = match query {
+        Query::Snapshot(_) => Method::Get,
+        Query::Info
+        | Query::Channels
+        | Query::ChannelList
+        | Query::Disks
+        | Query::Clock
+        | Query::Ports
+        | Query::Recording
+        | Query::Image(_)
+        | Query::Streams(_)
+        | Query::Audio(_)
+        | Query::Osd(_)
+        | Query::Days(_)
+        | Query::Segments(_) => Method::Post,
+    };
+    let mut request = Request::new(method, format!("{BASE}{path}"));
     if let Some(body) = body(query, scope) {
         request.body = body.to_document();
     }
@@ -90,6 +107,7 @@ fn body(query: Query, scope: &Scope) -> Option<Element> {
         | Query::Image(_)
         | Query::Streams(_)
         | Query::Audio(_)
-        | Query::Osd(_) => None,
+        | Query::Osd(_)
+        | Query::Snapshot(_) => None,
     }
 }

@@ -1,0 +1,9 @@
+//! One key frame of a stream, over RTSP.
+//!
+//! The first connection shows no credential and says which login is wanted; only then, and only with
+//! leave of policy and budget, does the client library log in on a second one.
+
+mod capture;
+mod greet;
+
+pub(crate) use capture::{Captured, Source, capture};

@@ -1,0 +1,22 @@
+//! Pictures of cameras: which way to try, taking them, looking at them.
+//!
+//! [`run_pictures`] takes the pictures of many devices and hands them over one by one, so that what is
+//! held is bounded by devices at a time and the size of a picture. Every picture is checked by
+//! `tvtfleet_proto::device::picture`; video is decoded on threads of its own, within limits of size and
+//! time, and a key frame that cannot be decoded is kept as it came.
+
+mod colour;
+mod decode;
+mod ffmpeg;
+mod order;
+mod still;
+mod studio;
+mod turn;
+mod work;
+
+pub use decode::to_jpeg;
+pub use still::{Thumbnail, thumbnail};
+pub use work::{
+    Picture, PictureAttempt, PictureChannel, PictureDevice, PictureEvent, PictureKind,
+    PictureOptions, PictureWork, TakenPicture, run_pictures,
+};

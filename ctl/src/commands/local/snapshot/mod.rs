@@ -1,0 +1,9 @@
+//! `tvtctl local snapshot`: the command that pytvt users know as `pytvt-snapshot`.
+
+mod album;
+mod args;
+mod plan;
+mod row;
+mod sheet;
+
+pub(crate) use args::Args;
