@@ -14,6 +14,7 @@ use crate::store::{Health, StoreError, site};
 mod agents;
 mod certificate;
 mod credentials;
+mod server_clock;
 
 /// How full a stream may be, in percent.
 const STREAM_FULL: u64 = 90;
@@ -28,13 +29,14 @@ pub(crate) const DISK_FAIL: u64 = 200 * 1024 * 1024;
 /// The time for the look into the database.
 const DATABASE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Looks at the server, streams, database, disk, certificates, credentials and agents.
+/// Looks at the server and its clock, streams, database, disk, certificates, credentials and agents.
 ///
 /// # Errors
 ///
 /// The database cannot be read at all.
 pub(crate) async fn examine(core: &Core) -> Result<Checkup, StoreError> {
     let mut findings = server(core);
+    findings.extend(server_clock::look(core).await);
     let position = core.store.read("read the cursor", site::position).await?;
     match streams::inspect(&core.bus, &core.config.declarations()).await {
         Ok(states) => findings.extend(of_streams(&states, position.cursor)),

@@ -2,6 +2,8 @@
 
 use async_nats::jetstream::stream::{Config, StorageType};
 use async_nats::jetstream::{self, Context};
+use tvtfleet_bus::clock::{Clock as _, ManualClock, SystemClock};
+use tvtfleet_bus::server_clock;
 use tvtfleet_bus::streams::{Declarations, Ensured, ensure};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::subject::{OUT_STREAM, WANT_STREAM};
@@ -132,4 +134,31 @@ async fn a_server_without_jetstream_is_not_supported() {
     let error = ensure(&bus, &Declarations::SMALL).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::BusUnsupported, "{error:?}");
     assert!(error.hint().unwrap().contains("-js"));
+}
+
+#[tokio::test]
+async fn the_servers_clock_is_compared_with_ours() {
+    let server = NatsServer::start().await;
+    let bus = server.connect("test").await;
+    assert_eq!(
+        server_clock::offset_ms(&bus, &SystemClock).await.unwrap(),
+        None
+    );
+    ensure(&bus, &Declarations::SMALL).await.unwrap();
+    // Server and test run on one machine: the times differ by their rounding at most.
+    let near = server_clock::offset_ms(&bus, &SystemClock).await.unwrap();
+    assert!(near.unwrap().abs() < 100, "{near:?}");
+    let hour = std::time::Duration::from_secs(3600);
+    let slow = ManualClock::new(SystemClock.now().before(hour));
+    let ahead = server_clock::offset_ms(&bus, &slow).await.unwrap();
+    assert!(
+        (3_590_000..3_610_000).contains(&ahead.unwrap()),
+        "{ahead:?}"
+    );
+    let fast = ManualClock::new(SystemClock.now().after(hour));
+    let behind = server_clock::offset_ms(&bus, &fast).await.unwrap();
+    assert!(
+        (-3_610_000..-3_590_000).contains(&behind.unwrap()),
+        "{behind:?}"
+    );
 }

@@ -42,6 +42,10 @@ async fn what_is_wrong_is_named_with_what_to_do() {
         assert!(!found.is_empty(), "{area}");
         assert!(found.iter().all(|(level, _)| *level == "ok"), "{found:?}");
     }
+    assert!(
+        levels(&found, "server").contains(&("ok", "clock")),
+        "{found}"
+    );
     assert_eq!(levels(&found, "agent"), [("ok", "")]);
 
     fleet.kill_agent("acme/south").await;

@@ -5,7 +5,7 @@ use tvtfleet_proto::model::checkup::{Finding, Level};
 
 use super::{DISK_WARN, of_disk};
 
-/// How far a site's clock may be off, in milliseconds.
+/// How far the clock of a site or server may be off, in milliseconds.
 const SKEW_WARN: u64 = 5_000;
 const SKEW_FAIL: u64 = 60_000;
 /// Bytes of results that may wait at a site.
@@ -48,15 +48,19 @@ fn offline(view: &AgentView, _: &str) -> Option<Finding> {
 }
 
 fn clock(view: &AgentView, _: &str) -> Option<Finding> {
-    let skew = view.clock_skew_ms.unsigned_abs();
-    let level = match skew {
-        SKEW_FAIL.. => Level::Fail,
-        SKEW_WARN.. => Level::Warn,
-        _ => return None,
-    };
+    let level = of_skew(view.clock_skew_ms)?;
     let text = format!("its clock is off by {} s", view.clock_skew_ms / 1000);
     view.online
         .then(|| found(view, text).worse(level, "run a time service on the box"))
+}
+
+/// Judges how far a clock is off, in milliseconds; `None` where that is well.
+pub(super) fn of_skew(skew_ms: i64) -> Option<Level> {
+    match skew_ms.unsigned_abs() {
+        SKEW_FAIL.. => Some(Level::Fail),
+        SKEW_WARN.. => Some(Level::Warn),
+        _ => None,
+    }
 }
 
 fn backlog(view: &AgentView, _: &str) -> Option<Finding> {

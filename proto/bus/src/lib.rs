@@ -12,6 +12,7 @@
 //! - [`rpc`]: request and reply.
 //! - [`telemetry`], [`trace`] and [`attribute`]: spans, their export, their context and their names.
 //! - [`trust`]: accounts, users, join strings and sealed boxes; [`claims`]: handing accounts to servers.
+//! - [`server_clock`]: what time the server believes it is.
 //! - [`shutdown`], [`clock`] and [`backoff`]: the process around it.
 
 pub mod attribute;
@@ -27,6 +28,7 @@ mod options;
 mod otlp;
 pub mod publish;
 pub mod rpc;
+pub mod server_clock;
 pub mod settings;
 pub mod shutdown;
 mod standing;
