@@ -29,6 +29,8 @@ Each site's agent looks in its own networks, or in those named with --subnet, wi
 policy of the site allows. No credential is ever sent. What is found joins the inventory as
 unverified: tvtctl inventory list --state new shows it, tvtctl inventory verify vouches for it.
 
+In the files, a site is called by its name, or TENANT/SITE where there are several tenants.
+
 The command waits for the sites that are connected. The others are named; they get the work when
 they come back, until the job's deadline.
 
@@ -58,7 +60,7 @@ pub(crate) struct Args {
     )]
     note: String,
     /// Print the id of the job and do not wait for it
-    #[arg(long, help_heading = "Options")]
+    #[arg(long, conflicts_with_all = ["scanner_json", "xlsx"], help_heading = "Options")]
     detach: bool,
     /// Show no progress
     #[arg(short, long, help_heading = "Options")]

@@ -58,7 +58,7 @@ pub(crate) struct Args {
         conflicts_with = "set"
     )]
     undo: Option<JobReference>,
-    /// With set-password: the label of the new password in the sites' vaults
+    /// With set-password: the label of the new password in the agents' credentials files
     #[arg(long, value_name = "LABEL", help_heading = "Changes")]
     new_credential: Option<CredentialLabel>,
     #[command(flatten)]

@@ -100,7 +100,7 @@ pub(crate) struct WorkArgs {
     /// How to talk to the devices: auto, protocol, webapi, cgi, netsdk, sdk, sdk-local or both
     #[arg(short, long, value_name = "BACKEND", default_value = "auto")]
     backend: BackendChoice,
-    /// Credential of the sites' vaults to use [default: each site's own default]
+    /// Credential to use, by its label in the agents' credentials files [default: each site's own default]
     #[arg(long, value_name = "LABEL")]
     credential: Option<CredentialLabel>,
     /// Devices asked at a time, per site

@@ -23,7 +23,7 @@ pub(crate) struct SaveArgs {
     #[arg(long, value_name = "FILE")]
     scanner_json: Option<PathBuf>,
     /// Port of every device in the inventory, instead of the one that answered
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", requires = "scanner_json", value_parser = clap::value_parser!(u16).range(1..))]
     scan_port: Option<u16>,
     /// Write a workbook; one that is there keeps its other tabs
     #[arg(long, value_name = "FILE")]
