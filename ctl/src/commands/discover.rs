@@ -9,6 +9,7 @@ use tvtfleet_proto::model::discovery::DiscoverOptions;
 use tvtfleet_proto::model::id::{SiteId, TenantId};
 use tvtfleet_proto::model::job::{DEFAULT_JOB_DEADLINE, JobSpec, Selector, WorkOptions};
 
+use crate::commands::scan::counted;
 use crate::config::{self, ServerArgs};
 use crate::discovery::{FoundRow, LookArgs, SaveArgs, Sites, tell_searched};
 use crate::error::{CliError, Stop};
@@ -203,8 +204,9 @@ pub(super) async fn wait_and_show(
     if !quiet {
         let job = &submitted.job;
         io.note(&format!(
-            "Job {}: discovery at {} sites",
-            job.id, job.sites_total
+            "Job {}: discovery at {}",
+            job.id,
+            counted(job.sites_total, "site")
         ));
     }
     let (status, ended) =

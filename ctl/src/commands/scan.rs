@@ -372,6 +372,7 @@ pub(crate) async fn finished(
     Ok((status, rows))
 }
 
-fn counted(count: u32, noun: &str) -> String {
+/// A number with its noun, which gets an s where it is not one.
+pub(super) fn counted(count: u32, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

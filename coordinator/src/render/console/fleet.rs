@@ -139,10 +139,11 @@ impl FleetSummary {
             addressed,
             unaddressed,
         } = self.totals;
+        let sites = self.sites.len();
         writeln!(
             writer,
-            "\n{} sites, {ok} of {devices} devices ok, {} channels ({addressed} with address)",
-            self.sites.len(),
+            "\n{sites} site{}, {ok} of {devices} devices ok, {} channels ({addressed} with address)",
+            if sites == 1 { "" } else { "s" },
             addressed + unaddressed
         )
     }

@@ -141,18 +141,25 @@ pub(super) fn missing(program: &str) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     fn plant(folder: &Path, version: &str) -> PathBuf {
         std::fs::create_dir_all(folder).unwrap();
         let binary = folder.join("nats-server");
-        std::fs::write(
-            &binary,
-            format!("#!/bin/sh\necho 'nats-server: v{version}'\n"),
-        )
-        .unwrap();
-        std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // By a process of its own: a file that this one writes stays open in children that other tests
+        // start at that moment, and cannot be run until they are gone.
+        let written = Command::new("sh")
+            .args([
+                "-c",
+                r#"printf '#!/bin/sh\necho "nats-server: v%s"\n' "$1" > "$2" && chmod 755 "$2""#,
+            ])
+            .args(["sh", version])
+            .arg(&binary)
+            .status()
+            .unwrap();
+        assert!(written.success());
         binary
     }
 
