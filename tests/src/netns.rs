@@ -146,10 +146,16 @@ impl Lab {
     /// A program of the workspace, to be started in a namespace.
     #[must_use]
     pub fn command(&self, namespace: &str, program: &str) -> Command {
+        self.outside(namespace, &workspace_binary(program))
+    }
+
+    /// A program from elsewhere, to be started in a namespace.
+    #[must_use]
+    pub fn outside(&self, namespace: &str, program: &Path) -> Command {
         let mut command = Command::new("ip");
         command
             .args(["netns", "exec", &self.name(namespace)])
-            .arg(workspace_binary(program));
+            .arg(program);
         command
     }
 
