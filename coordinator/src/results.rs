@@ -6,7 +6,7 @@
 
 mod build;
 pub(crate) mod encoding;
-mod lenient;
+pub(crate) mod lenient;
 mod read;
 mod record;
 mod report;

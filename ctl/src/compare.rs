@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use tvt_coordinator::diff::pytvt::{self, PytvtScan};
 use tvt_coordinator::diff::render::{self, Names};
-use tvt_coordinator::diff::{Comparison, Diff, DigestKey, Outline, ReloadError, Scan, diff};
+use tvt_coordinator::diff::{Comparison, Diff, DigestKey, Kept, Outline, ReloadError, Scan, diff};
 use tvt_coordinator::render::{json, xlsx};
 use tvt_coordinator::results;
 use tvtfleet_proto::error::{ErrorCode, ExitStatus};
@@ -205,18 +205,21 @@ impl CompareArgs {
             let old_outline = old_outline.map_err(|error| old.unreadable(&error))?;
             let new_outline = new_outline.map_err(|error| new.unreadable(&error))?;
             if let (Some(old_outline), Some(new_outline)) = (old_outline, new_outline) {
-                let changed = |error: ReloadError| {
-                    CliError::new(ErrorCode::ConfigUnreadable, "cannot read a file again")
-                        .because(&error)
-                };
                 let comparison = Comparison::of(&old_outline, &new_outline);
-                let reloaded = comparison
-                    .reload((&old_outline, old_file), (&new_outline, new_file))
-                    .map_err(changed)?;
-                drop((old_outline, new_outline));
-                let (old_scan, new_scan) = reloaded.scans().map_err(changed)?;
-                let found = comparison.diff(&old_scan, &new_scan);
-                return self.write(&found, &names(old, new), io);
+                let mut kept = Kept::default();
+                match comparison.diff(&old_file, &new_file, &mut kept) {
+                    Ok(found) => return self.write(&found, &names(old, new), io),
+                    Err(ReloadError::Io(error)) => {
+                        return Err(CliError::new(
+                            ErrorCode::ConfigUnreadable,
+                            "cannot read a file again",
+                        )
+                        .because(&error)
+                        .into());
+                    }
+                    // Reading the files as a whole says what is wrong, if anything.
+                    Err(ReloadError::Changed) => {}
+                }
             }
         }
         let text = |side: &Side| match side.content {

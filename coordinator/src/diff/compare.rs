@@ -23,7 +23,7 @@ pub fn diff<'a>(old: &'a Scan<'a>, new: &'a Scan<'a>) -> Diff<'a> {
 }
 
 /// The comparison of devices whose matches are known.
-pub(super) fn assemble<'a>(
+fn assemble<'a>(
     matches: &Matches,
     old: &'a [ResultRecord<'a>],
     new: &'a [ResultRecord<'a>],
@@ -43,30 +43,37 @@ pub(super) fn assemble<'a>(
     for (was, is) in matches.replaced.iter().filter_map(both) {
         result.devices.push(replaced(was, is));
     }
-    for record in matches.removed.iter().filter_map(|index| old.get(*index)) {
-        let mut device = device(DeviceChange::Removed, record);
-        device.channels.old = known_channels(record);
-        device.old_reason = reason(record);
-        result.devices.push(device);
-    }
-    for record in matches.added.iter().filter_map(|index| new.get(*index)) {
-        let mut device = device(DeviceChange::Added, record);
-        device.channels.new = known_channels(record);
-        device.new_reason = reason(record);
-        result.devices.push(device);
-    }
-    result.devices.sort_by_cached_key(|device| {
-        let ip: Option<IpAddr> = device.address.parse().ok();
-        (
-            device.site,
-            ip.is_none(),
-            ip,
-            device.address,
-            device.port,
-            device.kind,
-        )
-    });
+    let removed_records = matches.removed.iter().filter_map(|index| old.get(*index));
+    result.devices.extend(removed_records.map(removed));
+    let added_records = matches.added.iter().filter_map(|index| new.get(*index));
+    result.devices.extend(added_records.map(added));
+    sort(&mut result.devices);
     result
+}
+
+/// Brings the devices of a comparison into their order: by site, then address.
+pub(super) fn sort<'a>(devices: &mut [DeviceDiff<'a>]) {
+    devices.sort_by_cached_key(|device| {
+        let ip: Option<IpAddr> = device.address.parse().ok();
+        let (site, address): (&'a str, &'a str) = (device.site, device.address);
+        (site, ip.is_none(), ip, address, device.port, device.kind)
+    });
+}
+
+/// A device of the old scan only.
+pub(super) fn removed<'a>(record: &'a ResultRecord<'a>) -> DeviceDiff<'a> {
+    let mut device = device(DeviceChange::Removed, record);
+    device.channels.old = known_channels(record);
+    device.old_reason = reason(record);
+    device
+}
+
+/// A device of the new scan only.
+pub(super) fn added<'a>(record: &'a ResultRecord<'a>) -> DeviceDiff<'a> {
+    let mut device = device(DeviceChange::Added, record);
+    device.channels.new = known_channels(record);
+    device.new_reason = reason(record);
+    device
 }
 
 fn device<'a>(kind: DeviceChange, record: &'a ResultRecord<'a>) -> DeviceDiff<'a> {
@@ -114,7 +121,7 @@ pub(crate) fn compare<'a>(
 }
 
 /// Another device at the same place: everything that differs is listed.
-fn replaced<'a>(was: &'a ResultRecord<'a>, is: &'a ResultRecord<'a>) -> DeviceDiff<'a> {
+pub(super) fn replaced<'a>(was: &'a ResultRecord<'a>, is: &'a ResultRecord<'a>) -> DeviceDiff<'a> {
     let mut device = device(DeviceChange::Replaced, is);
     fill(&mut device, was, is);
     device

@@ -2,7 +2,7 @@
 
 use tvtfleet_proto::model::mac::MacAddr;
 
-use crate::results::ResultRecord;
+use crate::results::{DeviceInfo, ResultRecord};
 
 /// A device's names, from a record.
 #[derive(Clone, Copy, Debug)]
@@ -17,17 +17,38 @@ pub(super) struct Identity<'a> {
     pub(super) place: (&'a str, &'a str, i64),
 }
 
+/// The parts of a record that tell its device apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts<'a, 'i> {
+    pub(super) device_id: Option<&'a str>,
+    pub(super) serial_number: &'a str,
+    pub(super) nvr_mac: &'a str,
+    pub(super) device_info: &'a DeviceInfo<'i>,
+    /// Site, address and port.
+    pub(super) place: (&'a str, &'a str, i64),
+}
+
 impl<'a> Identity<'a> {
     pub(super) fn of(record: &'a ResultRecord<'_>) -> Self {
-        let lasting = record.device_id.as_deref().unwrap_or("");
+        Self::from_parts(&Parts {
+            device_id: record.device_id.as_deref(),
+            serial_number: &record.serial_number,
+            nvr_mac: &record.nvr_mac,
+            device_info: &record.device_info,
+            place: (&record.site, &record.nvr_ip, record.nvr_port),
+        })
+    }
+
+    pub(super) fn from_parts(parts: &Parts<'a, '_>) -> Self {
+        let lasting = parts.device_id.unwrap_or("");
+        let info = parts.device_info;
         // pytvt writes a head device's serial number as the name of its `device_info`.
-        let head_serial = record
-            .device_info
+        let head_serial = info
             .device_name
             .as_deref()
-            .filter(|_| record.device_info.channel_count.is_some());
+            .filter(|_| info.channel_count.is_some());
         let serials = [
-            Some(record.serial_number.as_ref()),
+            Some(parts.serial_number),
             head_serial,
             lasting.strip_prefix("sn:"),
         ];
@@ -38,10 +59,9 @@ impl<'a> Identity<'a> {
                 .flatten()
                 .map(str::trim)
                 .find(|serial| !serial.is_empty()),
-            reported_mac: record.device_info.mac.as_deref().and_then(mac),
-            expected_mac: mac(&record.nvr_mac)
-                .or_else(|| lasting.strip_prefix("mac:").and_then(mac)),
-            place: (&record.site, &record.nvr_ip, record.nvr_port),
+            reported_mac: info.mac.as_deref().and_then(mac),
+            expected_mac: mac(parts.nvr_mac).or_else(|| lasting.strip_prefix("mac:").and_then(mac)),
+            place: parts.place,
         }
     }
 

@@ -12,6 +12,7 @@ mod change;
 mod channels;
 mod compare;
 mod identity;
+mod keep;
 mod matching;
 mod outline;
 pub mod pytvt;
@@ -24,7 +25,7 @@ pub use change::{
 };
 pub(crate) use compare::compare;
 pub use compare::diff;
-pub use outline::{Comparison, DigestKey, Outline, ReloadError, Reloaded};
+pub use outline::{Comparison, DigestKey, Kept, Outline, ReloadError};
 pub use scan::Scan;
 
 #[cfg(test)]

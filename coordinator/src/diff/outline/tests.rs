@@ -1,12 +1,15 @@
-use std::io::Cursor;
+use std::fs::File;
+use std::io::Write as _;
 
 use proptest::prelude::*;
 
+use super::window::WINDOW;
 use super::*;
-use crate::diff::diff;
 use crate::diff::tests::any_record;
+use crate::diff::{Scan, diff};
 use crate::render::json;
 use crate::results;
+use crate::results::ResultRecord;
 
 /// A reader that gives a few bytes at a time.
 struct Trickle<'b>(&'b [u8], usize);
@@ -34,21 +37,22 @@ fn outline(bytes: &[u8], key: &DigestKey) -> Option<Outline> {
     whole
 }
 
+fn file(bytes: &[u8]) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file
+}
+
 /// The comparison of two files, by outlines and as a whole, as JSON.
 fn both_ways(old: &[u8], new: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let names = crate::diff::render::Names::default();
     let key = DigestKey::default();
     let outlines = (outline(old, &key).unwrap(), outline(new, &key).unwrap());
     let comparison = Comparison::of(&outlines.0, &outlines.1);
-    let reloaded = comparison
-        .reload(
-            (&outlines.0, Cursor::new(old)),
-            (&outlines.1, Cursor::new(new)),
-        )
-        .unwrap();
-    let scans = reloaded.scans().unwrap();
+    let mut kept = Kept::default();
+    let found = comparison.diff(&file(old), &file(new), &mut kept).unwrap();
     let mut lean = Vec::new();
-    crate::diff::render::json(&comparison.diff(&scans.0, &scans.1), &names, &mut lean).unwrap();
+    crate::diff::render::json(&found, &names, &mut lean).unwrap();
     let scan = |bytes| Scan::from_records(results::read(bytes).unwrap());
     let (old, new) = (scan(old), scan(new));
     let mut whole = Vec::new();
@@ -102,7 +106,6 @@ fn other_files_are_left_to_the_reader_of_whole_files() {
         b"[{\"nvr_ip\": \"a\"}] x",
         b"[{\"nvr_ip\": \"a\"}] \xFF",
         b"[{\"nvr_ip\": \"a\", \"nvr_ip\": \"b\"}]",
-        b"[{\"nvr_ip\": \"a\", \"cameras\": [{\"name\": 1, \"name\": 2}]}]",
         b"[{\"ip\": \"a\"}]",
         b"[{\"nvr_ip\": \"S\xFCd\"}]",
         b"[{\"nvr_ip\": \"a\"}, 7]",
@@ -118,19 +121,33 @@ fn a_file_that_changed_in_between_is_noticed() {
     let key = DigestKey::default();
     let outlines = (outline(&old, &key).unwrap(), outline(&new, &key).unwrap());
     let comparison = Comparison::of(&outlines.0, &outlines.1);
-    let short = comparison.reload(
-        (&outlines.0, Cursor::new(&old)),
-        (&outlines.1, Cursor::new(&new[..new.len() / 3])),
-    );
-    assert!(matches!(short, Err(ReloadError::Changed)));
     let other = vec![b'x'; new.len()];
-    let replaced = comparison
-        .reload(
-            (&outlines.0, Cursor::new(&old)),
-            (&outlines.1, Cursor::new(&other)),
-        )
-        .unwrap();
-    assert!(matches!(replaced.scans(), Err(ReloadError::Changed)));
+    for changed in [&new[..new.len() / 3], &other] {
+        let mut kept = Kept::default();
+        let found = comparison.diff(&file(&old), &file(changed), &mut kept);
+        assert!(matches!(found, Err(ReloadError::Changed)));
+    }
+}
+
+#[test]
+fn channels_that_differ_and_cannot_be_read_are_no_differences() {
+    let device =
+        |cameras: &str| format!(r#"[{{"nvr_ip": "a", "success": true, "cameras": {cameras}}}]"#);
+    let old = device(r#"[{"channel": 1}]"#);
+    for cameras in [r#"[{"name": 1, "name": 2}]"#, "7", r#""x""#] {
+        let new = device(cameras);
+        let key = DigestKey::default();
+        let outlines = (
+            outline(old.as_bytes(), &key).unwrap(),
+            outline(new.as_bytes(), &key).unwrap(),
+        );
+        let mut kept = Kept::default();
+        let comparison = Comparison::of(&outlines.0, &outlines.1);
+        let files = (file(old.as_bytes()), file(new.as_bytes()));
+        let found = comparison.diff(&files.0, &files.1, &mut kept);
+        let whole = results::read(new.as_bytes());
+        assert_eq!(found.is_err(), whole.is_err(), "{cameras}");
+    }
 }
 
 proptest! {
