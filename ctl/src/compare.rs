@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -207,7 +208,9 @@ impl CompareArgs {
             if let (Some(old_outline), Some(new_outline)) = (old_outline, new_outline) {
                 let comparison = Comparison::of(&old_outline, &new_outline);
                 let mut kept = Kept::default();
-                match comparison.diff(&old_file, &new_file, &mut kept) {
+                let old_again = |buffer: &mut [u8], at| old_file.read_exact_at(buffer, at);
+                let new_again = |buffer: &mut [u8], at| new_file.read_exact_at(buffer, at);
+                match comparison.diff(old_again, new_again, &mut kept) {
                     Ok(found) => return self.write(&found, &names(old, new), io),
                     Err(ReloadError::Io(error)) => {
                         return Err(CliError::new(

@@ -29,6 +29,7 @@ mod login_budget;
 mod netsdk;
 mod nothing_lost;
 mod pictures;
+mod protocol_faults;
 mod pytvt_peer;
 mod pytvt_web_peer;
 mod secrets;

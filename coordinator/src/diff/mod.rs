@@ -25,7 +25,7 @@ pub use change::{
 };
 pub(crate) use compare::compare;
 pub use compare::diff;
-pub use outline::{Comparison, DigestKey, Kept, Outline, ReloadError};
+pub use outline::{Comparison, DigestKey, Kept, Outline, ReloadError, Reread};
 pub use scan::Scan;
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ mod comparison;
 mod skim;
 mod window;
 
-pub use comparison::{Comparison, Kept, ReloadError};
+pub use comparison::{Comparison, Kept, ReloadError, Reread};
 
 /// What two outlines that are compared share.
 #[derive(Clone, Debug, Default)]

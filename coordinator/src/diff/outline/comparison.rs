@@ -1,9 +1,7 @@
 //! Comparing what two outlines leave open.
 
-use std::fs::File;
 use std::io;
 use std::num::NonZero;
-use std::os::unix::fs::FileExt as _;
 use std::thread;
 
 use bumpalo::Bump;
@@ -31,6 +29,12 @@ pub struct Comparison<'o> {
 /// What a comparison keeps of the files: the text of the differences, and nothing else.
 #[derive(Debug, Default)]
 pub struct Kept(Vec<Bump>);
+
+/// Fills a buffer from a place in a file, counted in bytes from its beginning; an unexpected end
+/// where the file has not as much.
+pub trait Reread: Fn(&mut [u8], u64) -> io::Result<()> + Sync {}
+
+impl<F: Fn(&mut [u8], u64) -> io::Result<()> + Sync> Reread for F {}
 
 /// A device cannot be read a second time.
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +81,8 @@ impl<'o> Comparison<'o> {
     /// A file cannot be read, is another one now, or has channels that cannot be read.
     pub fn diff<'k>(
         &self,
-        old_file: &File,
-        new_file: &File,
+        old_file: impl Reread,
+        new_file: impl Reread,
         kept: &'k mut Kept,
     ) -> Result<Diff<'k>, ReloadError> {
         let open = self.open();
@@ -100,6 +104,7 @@ impl<'o> Comparison<'o> {
                 .chunks(share)
                 .zip(&mut kept.0)
                 .map(|(share, kept)| {
+                    let (old_file, new_file) = (&old_file, &new_file);
                     scope.spawn(move || self.compare(share, old_file, new_file, kept))
                 })
                 .collect();
@@ -146,8 +151,8 @@ impl<'o> Comparison<'o> {
     fn compare<'k>(
         &self,
         share: &[(usize, Open)],
-        old_file: &File,
-        new_file: &File,
+        old_file: &impl Reread,
+        new_file: &impl Reread,
         kept: &'k Bump,
     ) -> Result<Part<'k>, ReloadError> {
         let mut part = Part::default();
@@ -188,7 +193,7 @@ struct Part<'k> {
 fn read<'t>(
     outline: &Outline,
     index: Option<usize>,
-    file: &File,
+    file: &impl Reread,
     text: &'t mut Vec<u8>,
 ) -> Result<Option<ResultRecord<'t>>, ReloadError> {
     let Some(device) = index.and_then(|index| outline.devices.get(index)) else {
@@ -196,7 +201,7 @@ fn read<'t>(
     };
     let length = usize::try_from(device.length).map_err(|_| ReloadError::Changed)?;
     text.resize(length, 0);
-    match file.read_exact_at(text, device.at) {
+    match file(text, device.at) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             return Err(ReloadError::Changed);

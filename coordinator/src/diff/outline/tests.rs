@@ -1,6 +1,3 @@
-use std::fs::File;
-use std::io::Write as _;
-
 use proptest::prelude::*;
 
 use super::window::WINDOW;
@@ -37,10 +34,12 @@ fn outline(bytes: &[u8], key: &DigestKey) -> Option<Outline> {
     whole
 }
 
-fn file(bytes: &[u8]) -> File {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(bytes).unwrap();
-    file
+fn file(bytes: &[u8]) -> impl Reread {
+    |buffer: &mut [u8], at: u64| {
+        let at = usize::try_from(at).unwrap();
+        let mut rest = bytes.get(at..).unwrap_or_default();
+        rest.read_exact(buffer)
+    }
 }
 
 /// The comparison of two files, by outlines and as a whole, as JSON.
@@ -50,7 +49,7 @@ fn both_ways(old: &[u8], new: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let outlines = (outline(old, &key).unwrap(), outline(new, &key).unwrap());
     let comparison = Comparison::of(&outlines.0, &outlines.1);
     let mut kept = Kept::default();
-    let found = comparison.diff(&file(old), &file(new), &mut kept).unwrap();
+    let found = comparison.diff(file(old), file(new), &mut kept).unwrap();
     let mut lean = Vec::new();
     crate::diff::render::json(&found, &names, &mut lean).unwrap();
     let scan = |bytes| Scan::from_records(results::read(bytes).unwrap());
@@ -124,7 +123,7 @@ fn a_file_that_changed_in_between_is_noticed() {
     let other = vec![b'x'; new.len()];
     for changed in [&new[..new.len() / 3], &other] {
         let mut kept = Kept::default();
-        let found = comparison.diff(&file(&old), &file(changed), &mut kept);
+        let found = comparison.diff(file(&old), file(changed), &mut kept);
         assert!(matches!(found, Err(ReloadError::Changed)));
     }
 }
@@ -144,7 +143,7 @@ fn channels_that_differ_and_cannot_be_read_are_no_differences() {
         let mut kept = Kept::default();
         let comparison = Comparison::of(&outlines.0, &outlines.1);
         let files = (file(old.as_bytes()), file(new.as_bytes()));
-        let found = comparison.diff(&files.0, &files.1, &mut kept);
+        let found = comparison.diff(files.0, files.1, &mut kept);
         let whole = results::read(new.as_bytes());
         assert_eq!(found.is_err(), whole.is_err(), "{cameras}");
     }
