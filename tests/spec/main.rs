@@ -28,6 +28,7 @@ mod local_snapshot;
 mod login_budget;
 mod netsdk;
 mod nothing_lost;
+mod orders;
 mod pictures;
 mod pytvt_peer;
 mod pytvt_web_peer;
