@@ -27,6 +27,7 @@ use crate::budget::DeviceName;
 use crate::chain::Chain;
 use crate::device::Intent;
 use crate::journal::{JobFile, JournalError, JournalJob, ReportedDevice};
+use crate::orders::check_work;
 use crate::outbox::WriterHandle;
 use crate::status::Status;
 use crate::work::{
@@ -55,6 +56,8 @@ pub(crate) struct JobContext {
     pub(crate) bus: watch::Receiver<Option<Bus>>,
     /// Cancelled when the agent stops.
     pub(crate) stop: CancellationToken,
+    /// Whether jobs that change devices need an operator's order.
+    pub(crate) needs_orders: bool,
     /// For how long ended jobs are remembered.
     pub(crate) keep: Duration,
 }
@@ -162,7 +165,7 @@ impl JobTask {
         {
             return JobEnd::Interrupted;
         }
-        let outcome = match self.work().await {
+        let outcome = match self.work().await.and_then(|work| self.ordered(work)) {
             Ok(work) => self.search_and_ask(work).await,
             Err(outcome) => outcome,
         };
@@ -178,6 +181,21 @@ impl JobTask {
             Ok(()) => self.ask(work).await,
             Err(outcome) => outcome,
         }
+    }
+
+    /// The work, if an operator has ordered it, where that is needed. Else, how the job ends instead.
+    fn ordered(&self, work: SiteWork) -> Result<SiteWork, Option<SiteOutcome>> {
+        if !self.context.needs_orders {
+            return Ok(work);
+        }
+        check_work(self.job.want.order.as_ref(), &work)
+            .map(|()| work)
+            .map_err(|fault| {
+                tracing::warn!(
+                    error.r#type = %ErrorCode::OrderRefused, error = %fault, "the work is refused"
+                );
+                Some(SiteOutcome::Refused(ErrorCode::OrderRefused))
+            })
     }
 
     /// The work, from the journal or from the coordinator. Without it, how the job ends instead.

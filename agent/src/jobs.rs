@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::id::{JobId, WantRevision};
+use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::{JobWant, SiteOutcome, WantDoc, WantState};
 
 use crate::chain::Chain;
 use crate::job::{JobContext, JobEnd, decline, work_on};
 use crate::journal::{JobFile, Journal, JournalError, JournalJob};
+use crate::orders::Operators;
 use crate::reconcile::{Action, Known, reconcile};
 
 /// The most ended jobs that are remembered although nobody wants them any more.
@@ -27,6 +30,10 @@ pub(crate) struct Jobs {
     /// The jobs of the last want document; `None` before the first.
     wanted: Option<BTreeSet<JobId>>,
     taken: WantRevision,
+    /// Whose orders count; `None` where the agent has not joined a fleet.
+    operators: Option<Operators>,
+    /// Until when a job's order is good: so long the journal remembers that it was used.
+    ordered: BTreeMap<JobId, UtcMillis>,
     tasks: JoinSet<JobEnd>,
     task_jobs: BTreeMap<Id, JobId>,
 }
@@ -37,6 +44,7 @@ impl Jobs {
         context: JobContext,
         journal: Journal,
         stored: Vec<(JournalJob, JobFile)>,
+        operators: Option<Operators>,
     ) -> Self {
         let mut jobs = Self {
             context,
@@ -45,10 +53,13 @@ impl Jobs {
             unwanted: BTreeMap::new(),
             wanted: None,
             taken: WantRevision(0),
+            operators,
+            ordered: BTreeMap::new(),
             tasks: JoinSet::new(),
             task_jobs: BTreeMap::new(),
         };
         for (job, file) in stored {
+            jobs.note_order(&job.want);
             if job.ended {
                 jobs.known.insert(job.want.job, Known::Ended);
             } else if job.want.state == WantState::Cancel {
@@ -81,6 +92,9 @@ impl Jobs {
         if doc.site != self.context.site || doc.revision <= self.taken {
             return;
         }
+        if let (Some(operators), Some(list)) = (&mut self.operators, &doc.operators) {
+            operators.adopt(list);
+        }
         let mut done = true;
         for action in reconcile(&self.known, doc, self.context.devices.clock.now()) {
             let result = match action {
@@ -106,7 +120,19 @@ impl Jobs {
     }
 
     async fn accept(&mut self, want: JobWant) -> Result<(), JournalError> {
+        if let (Some(operators), Some(order)) = (&self.operators, &want.order)
+            && let Err(fault) = operators.check(order, &want, self.context.devices.clock.now())
+        {
+            tracing::warn!(
+                tvt.job.id = %want.job, error.r#type = %ErrorCode::OrderRefused, error = %fault,
+                "an order is refused"
+            );
+            return self
+                .decline(want, SiteOutcome::Refused(ErrorCode::OrderRefused))
+                .await;
+        }
         let file = self.create(&want).await?;
+        self.note_order(&want);
         tracing::info!(tvt.job.id = %want.job, devices = want.target_count, "job accepted");
         self.start(JournalJob::new(want), file);
         Ok(())
@@ -114,6 +140,7 @@ impl Jobs {
 
     async fn decline(&mut self, want: JobWant, outcome: SiteOutcome) -> Result<(), JournalError> {
         let file = self.create(&want).await?;
+        self.note_order(&want);
         self.refuse(want, outcome, file);
         Ok(())
     }
@@ -125,6 +152,12 @@ impl Jobs {
             .spawn(decline(self.context.clone(), want, outcome, file));
         self.task_jobs.insert(handle.id(), id);
         self.known.insert(id, Known::Ended);
+    }
+
+    fn note_order(&mut self, want: &JobWant) {
+        if want.order.is_some() {
+            self.ordered.insert(want.job, want.not_after);
+        }
     }
 
     /// The file of a job, written on a thread that may block.
@@ -161,11 +194,16 @@ impl Jobs {
         let ended = self.known.values().filter(|known| **known == Known::Ended);
         let now = self.context.devices.clock.now();
         let keep = self.context.keep;
+        // An order may not be used again for as long as it is good.
+        if self.ordered.get(&job).is_some_and(|until| now <= *until) {
+            return Ok(());
+        }
         if ended.count() <= REMEMBERED && self.journal.age(job, now).is_some_and(|age| age < keep) {
             return Ok(());
         }
         self.journal.remove(job)?;
         self.known.remove(&job);
+        self.ordered.remove(&job);
         Ok(())
     }
 

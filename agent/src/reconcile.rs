@@ -79,6 +79,7 @@ mod tests {
             traceparent: String::new(),
             target_count: 1,
             work: None,
+            order: None,
         }
     }
 
@@ -89,6 +90,7 @@ mod tests {
             revision: WantRevision(1),
             issued_at: UtcMillis::new(0),
             jobs,
+            operators: None,
         }
     }
 

@@ -26,6 +26,7 @@ use crate::intake::Intake;
 use crate::job::JobContext;
 use crate::jobs::Jobs;
 use crate::journal::{JobFile, Journal, JournalError, JournalJob};
+use crate::orders::Operators;
 use crate::outbox::{Sender, SpoolShared, Writer, filler};
 use crate::recover::open_journal;
 use crate::spool::{Spool, SpoolError};
@@ -200,9 +201,12 @@ impl Parts {
             status: Arc::clone(&status),
             bus: connection.subscribe(),
             stop: shutdown.child_token(),
+            needs_orders: config.identity.is_some(),
             keep: config.spool.keep,
         };
-        shutdown.spawn(Jobs::resume(context, self.journal, self.stored).run(docs));
+        let operators = config.identity.clone().map(Operators::open);
+        let jobs = Jobs::resume(context, self.journal, self.stored, operators);
+        shutdown.spawn(jobs.run(docs));
 
         let options = config.connect_options();
         let keeper = config.identity.clone().map(|identity| Keeper {

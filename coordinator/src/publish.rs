@@ -195,7 +195,9 @@ async fn write(core: &Core, want: DirtyWant, now: UtcMillis) -> Result<Written, 
         bucket,
         jobs,
     } = want;
-    let doc = fanout::document(&site, revision, now, jobs);
+    let trust = core.trust.as_deref();
+    let operators = trust.and_then(|trust| trust.operators_of(&site.tenant));
+    let doc = fanout::document(&site, revision, now, jobs, operators.map(Into::into));
     match write_want(&core.bus, &doc, bucket).await {
         Ok(bucket) => {
             tracing::debug!(tvt.site.id = %site, revision = revision.0, jobs = doc.jobs.len(), "want document written");

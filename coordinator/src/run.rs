@@ -120,6 +120,16 @@ async fn believe(
     let stored = store.read("read the roster", belief::roster).await?;
     let guarded = config.nats.guarded_folder.as_deref();
     let trust = Trust::open(settings, guarded, stored.as_deref())?;
+    if let (revision, Some(words)) = trust.words()
+        && let Ok(text) = serde_json::to_string(&words)
+    {
+        // The file may be newer than what the database has.
+        store
+            .write("store the roster", move |db| {
+                belief::save_roster(db, revision, &text)
+            })
+            .await?;
+    }
     Ok(Some(Arc::new(trust)))
 }
 

@@ -32,6 +32,7 @@ mod check;
 mod confine;
 mod history;
 mod roster;
+mod signing;
 
 /// Requests that are held until something changes; others are answered at once.
 const HELD_MAX: usize = 64;
@@ -93,6 +94,11 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
             confine::seen_job(&core, &caller, request.job).await?;
             let view = cancel(&core, user, request.job).await?;
             Ok(Reply::of(&v1::JobView::from(view)))
+        }
+        ApiOp::JobSign => {
+            let request = call.open::<v1::SignJob>()?.try_into().map_err(unreadable)?;
+            let left = signing::sign(&core, &caller, request).await?;
+            Ok(Reply::of(&v1::UnsignedWork::from(left)))
         }
         ApiOp::JobResults => {
             let request: ReadResults = call
@@ -290,6 +296,7 @@ async fn submit_checked(
     request: SubmitJob,
 ) -> Result<Submitted, ApiError> {
     let now = core.clock.now();
+    let needs_order = core.trust.is_some() && request.spec.work.ask.changes_device();
     let submission = job::Submission {
         id: JobId::new(Uuid::new_v7(uuid_time(now.millis()))),
         idempotency: request.idempotency_key,
@@ -297,6 +304,7 @@ async fn submit_checked(
         user: user.to_owned(),
         now,
         traceparent: trace::traceparent(&call.context),
+        needs_order,
     };
     let id = core
         .store

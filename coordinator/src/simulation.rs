@@ -114,6 +114,7 @@ impl Centre {
             user: "U".into(),
             now,
             traceparent: String::new(),
+            needs_order: false,
         };
         self.write(|db| job::submit(db, &submission))
             .expect("a job");
@@ -256,7 +257,7 @@ impl Centre {
         let mut whole = true;
         let mut done = Vec::new();
         for want in dirty {
-            let doc = fanout::document(&want.site, want.revision, now, want.jobs);
+            let doc = fanout::document(&want.site, want.revision, now, want.jobs, None);
             match put(&doc, want.bucket) {
                 Some(bucket) => {
                     self.presence.want_written(&want.site, want.revision);

@@ -34,6 +34,7 @@ mod progress;
 mod realm;
 mod report;
 mod server;
+mod signing;
 mod state;
 mod watch;
 

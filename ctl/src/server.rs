@@ -11,7 +11,7 @@ use tvtfleet_proto::model::agent::AgentView;
 use tvtfleet_proto::model::api::{
     AddSite, CancelJob, CoordinatorInfo, DeviceView, ImportDevices, Imported, JobStatus,
     ListDevices, ListJobs, ListSites, Page, ReadResults, ReadSearches, ResultRow, ShowDevice,
-    ShowJob, SiteSearched, SiteView, SubmitJob, Submitted,
+    ShowJob, SignJob, SiteSearched, SiteView, SubmitJob, Submitted, UnsignedWork,
 };
 use tvtfleet_proto::model::change::{Change, ChangePage, ListChanges};
 use tvtfleet_proto::model::checkup::Checkup;
@@ -24,6 +24,7 @@ use tvtfleet_proto::wire::v1;
 use crate::config::{Origin, ServerArgs, ServerSettings};
 use crate::error::CliError;
 use crate::io::Io;
+use crate::signing;
 
 /// The time allowed for one answer, beyond what the request itself asks to be held.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -77,9 +78,23 @@ impl Server {
         self.bus.servers()
     }
 
-    /// Submits a job.
+    /// Submits a job. One that changes devices is signed with the operator's key, where there is one.
     pub(crate) async fn submit_job(&self, request: SubmitJob) -> Result<Submitted, CliError> {
-        self.ask::<v1::SubmitJob, v1::Submitted, _>(ApiOp::JobSubmit, request)
+        let spec = request.spec.clone();
+        let submitted: Submitted = self
+            .ask::<v1::SubmitJob, v1::Submitted, _>(ApiOp::JobSubmit, request)
+            .await?;
+        if let Some(file) = &self.settings.credentials
+            && spec.work.ask.changes_device()
+        {
+            signing::sign_job(self, &file.value, &spec, &submitted.job).await?;
+        }
+        Ok(submitted)
+    }
+
+    /// Brings orders for a job, and reads what is still to be signed.
+    pub(crate) async fn sign_job(&self, request: SignJob) -> Result<UnsignedWork, CliError> {
+        self.ask::<v1::SignJob, v1::UnsignedWork, _>(ApiOp::JobSign, request)
             .await
     }
 

@@ -356,6 +356,8 @@ registry! {
     TrustRefused = "trust.refused", Refused, retry false;
     /// The operator's role or tenants do not cover the request.
     TrustForbidden = "trust.forbidden", Refused, retry false;
+    /// A job changes devices, and no order that the agent believes covers just this work.
+    OrderRefused = "trust.order_refused", Refused, retry false;
 
     /// No space is left on a disk.
     StorageFull = "storage.full", Storage, retry true;

@@ -92,6 +92,8 @@ pub enum ApiOp {
     JobShow,
     /// Stops a job.
     JobCancel,
+    /// Brings an operator's orders for a job that changes devices.
+    JobSign,
     /// Reads a job's results.
     JobResults,
     /// Reads how the discoveries of a job went.
@@ -131,6 +133,7 @@ impl ApiOp {
         Self::JobList,
         Self::JobShow,
         Self::JobCancel,
+        Self::JobSign,
         Self::JobResults,
         Self::JobSearches,
         Self::InventoryList,
@@ -156,6 +159,7 @@ impl ApiOp {
             Self::JobList => ("job", "list"),
             Self::JobShow => ("job", "show"),
             Self::JobCancel => ("job", "cancel"),
+            Self::JobSign => ("job", "sign"),
             Self::JobResults => ("job", "results"),
             Self::JobSearches => ("job", "searches"),
             Self::InventoryList => ("inventory", "list"),

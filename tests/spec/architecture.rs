@@ -257,6 +257,8 @@ fn secrets_are_shown_in_few_places() {
         "agent/src/identity/",
         // The coordinator's own key.
         "coordinator/src/trust/known.rs",
+        // The key of a credentials file, to sign with.
+        "proto/bus/src/trust/user.rs",
         // The fleet's keys, from a backup into files of mode 0600.
         "ctl/src/commands/admin/backup.rs",
         "ctl/src/config/",

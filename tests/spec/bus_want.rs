@@ -184,6 +184,7 @@ async fn a_document_that_is_too_large_is_not_sent() {
             traceparent: String::new(),
             target_count: 1,
             work: None,
+            order: None,
         })
         .collect();
     let error = write_want(&bus, &doc, None).await.unwrap_err();

@@ -28,6 +28,7 @@ mod local_snapshot;
 mod login_budget;
 mod netsdk;
 mod nothing_lost;
+mod orders;
 mod pictures;
 mod protocol_faults;
 mod pytvt_peer;

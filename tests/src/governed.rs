@@ -25,6 +25,8 @@ pub struct GovernedFleet {
     servers: Vec<Server>,
     coordinator: Option<Running>,
     agents: BTreeMap<String, Running>,
+    /// Lines that every agent's configuration gets.
+    pub agent_lines: String,
 }
 
 struct Server(Child);
@@ -52,6 +54,7 @@ impl GovernedFleet {
             servers: Vec::new(),
             coordinator: None,
             agents: BTreeMap::new(),
+            agent_lines: String::new(),
         };
         let mut init: Vec<String> = ["admin", "init", "fleet", "--listen", "127.0.0.1"]
             .map(str::to_owned)
@@ -199,10 +202,22 @@ impl GovernedFleet {
         if self.path("credentials.toml").exists() {
             text += "credentials_file = \"credentials.toml\"\n";
         }
+        text += &self.agent_lines;
         fs::write(&config, text).expect("a configuration");
         let program = self.program("tvt-agent").args(["run", "--config"]);
         let running = program.args([config]).spawn();
         self.agents.insert(agent.to_owned(), running);
+    }
+
+    /// Kills an agent without a word.
+    ///
+    /// # Panics
+    ///
+    /// It cannot be killed.
+    pub async fn kill_agent(&mut self, agent: &str) {
+        if let Some(running) = self.agents.remove(agent) {
+            running.kill().await;
+        }
     }
 
     /// Every line that coordinator and agents have logged.
@@ -220,11 +235,20 @@ impl GovernedFleet {
     ///
     /// It has not.
     pub async fn until_agent_says(&self, agent: &str, text: &str) {
+        self.until_agent_says_of(agent, "", text).await;
+    }
+
+    /// Waits until an agent has logged a text in a line that names something.
+    ///
+    /// # Panics
+    ///
+    /// It has not.
+    pub async fn until_agent_says_of(&self, agent: &str, name: &str, text: &str) {
         let log = &self.agents[agent].stderr;
         eventually(text, || async {
             log.all()
                 .iter()
-                .any(|line| line.contains(text))
+                .any(|line| line.contains(name) && line.contains(text))
                 .then_some(())
         })
         .await;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tvtfleet_bus::closed_file::{self, ClosedFileError};
-use tvtfleet_bus::trust::{KeyPair, XKey, credentials};
+use tvtfleet_bus::trust::{KeyPair, SignedDocument, XKey, credentials};
 use tvtfleet_bus::{ConnectOptions, NatsSettings};
 use tvtfleet_proto::model::id::SiteId;
 use tvtfleet_proto::model::secret::Secret;
@@ -30,6 +30,8 @@ const CURVE_SEED: &str = "agent.xseed";
 const CREDENTIALS: &str = "agent.creds";
 /// The newcomers' user, for when the token is not good any more.
 const BOOT_CREDENTIALS: &str = "boot.creds";
+/// Whose orders count, signed by the authority.
+const OPERATORS: &str = "operators.json";
 /// What vouches for the servers.
 const CA: &str = "ca.pem";
 /// The largest of these files, in bytes.
@@ -212,6 +214,28 @@ impl Identity {
     pub(super) fn store_token(&self, token: &str) -> Result<(), IdentityError> {
         let text = credentials(token, &self.user()?)?;
         self.write(CREDENTIALS, &text)
+    }
+
+    /// The public key of the fleet's authority.
+    pub(crate) fn authority(&self) -> &str {
+        &self.facts.authority
+    }
+
+    /// The list of operators that was stored last.
+    pub(crate) fn operators(&self) -> Option<SignedDocument> {
+        let text = self.secret(OPERATORS).ok()?;
+        serde_json::from_str(text.expose()).ok()
+    }
+
+    /// Stores a list of operators.
+    ///
+    /// # Errors
+    ///
+    /// `storage.io`.
+    pub(crate) fn store_operators(&self, list: &SignedDocument) -> Result<(), IdentityError> {
+        let text = serde_json::to_string(list)
+            .map_err(|error| IdentityError::Damaged(error.to_string()))?;
+        self.write(OPERATORS, &Secret::new(text))
     }
 
     fn ca_file(&self) -> Option<PathBuf> {

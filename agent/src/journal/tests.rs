@@ -30,6 +30,7 @@ fn want(work: Option<SiteWork>) -> JobWant {
         traceparent: String::new(),
         target_count: 1,
         work,
+        order: None,
     }
 }
 

@@ -95,6 +95,7 @@ fn want(peers: &[Peer], parallel: u32) -> JobWant {
             },
             targets,
         }),
+        order: None,
     }
 }
 

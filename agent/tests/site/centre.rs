@@ -115,6 +115,7 @@ impl Centre {
             revision,
             issued_at: SystemClock.now(),
             jobs,
+            operators: None,
         };
         let stored = write_want(&self.bus, &doc, stored).await.unwrap();
         self.with(|known| known.stored = Some(stored));

@@ -7,6 +7,7 @@ use prost::Message;
 
 use tvtfleet_proto::model::id::{JobId, SiteId, WantRevision};
 use tvtfleet_proto::model::job::WorkOptions;
+use tvtfleet_proto::model::signed::SignedStatement;
 use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::{JobWant, SiteWork, Target, WANT_MAX, WantDoc, WantState};
 use tvtfleet_proto::wire::v1;
@@ -29,6 +30,8 @@ pub(crate) struct SiteJob {
     pub(crate) options: WorkOptions,
     /// The site's devices in it.
     pub(crate) targets: Vec<Target>,
+    /// The operator's order, where the job changes devices.
+    pub(crate) order: Option<SignedStatement>,
 }
 
 /// The want document of a site: its open jobs, oldest first, in at most [`WANT_MAX`] bytes.
@@ -40,6 +43,7 @@ pub(crate) fn document(
     revision: WantRevision,
     issued_at: UtcMillis,
     jobs: Vec<SiteJob>,
+    operators: Option<SignedStatement>,
 ) -> WantDoc {
     let mut wants: Vec<JobWant> = jobs.into_iter().map(want).collect();
     let mut sizes: Vec<(usize, usize)> = wants.iter().map(size).collect();
@@ -48,6 +52,7 @@ pub(crate) fn document(
         revision,
         issued_at,
         jobs: Vec::new(),
+        operators,
     };
     let fixed = v1::WantDoc::from(empty.clone())
         .encoded_len()
@@ -106,6 +111,7 @@ fn want(job: SiteJob) -> JobWant {
             options: job.options,
             targets: job.targets,
         }),
+        order: job.order,
     }
 }
 
@@ -142,6 +148,7 @@ mod tests {
             not_after: UtcMillis::new(1),
             traceparent: String::new(),
             options: WorkOptions::default(),
+            order: None,
             targets: (0..targets)
                 .map(|n| Target {
                     number: TargetNo(n),
@@ -159,7 +166,7 @@ mod tests {
 
     fn build(jobs: Vec<SiteJob>) -> WantDoc {
         let site = "acme/depot".parse().unwrap();
-        document(&site, WantRevision(7), UtcMillis::new(5), jobs)
+        document(&site, WantRevision(7), UtcMillis::new(5), jobs, None)
     }
 
     #[test]

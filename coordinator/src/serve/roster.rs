@@ -40,6 +40,8 @@ pub(super) async fn take(
             })
             .await
             .map_err(store_error)?;
+        // The agents hear whose orders count.
+        core.wants_outdated.notify_one();
         tracing::info!(revision, "the authority's roster has changed");
     }
     let mut revoked = Vec::new();

@@ -9,7 +9,7 @@ use tvtfleet_proto::model::time::UtcMillis;
 
 use super::columns::{moment, signed};
 use super::error::DbError;
-use super::sites;
+use super::{sites, wants};
 
 /// The longest text that an agent may say of itself, in characters.
 const FACT_MAX: usize = 200;
@@ -35,13 +35,16 @@ pub(crate) fn roster(db: &Connection) -> Result<Option<String>, DbError> {
     Ok(query.query_row([], |row| row.get(0)).optional()?)
 }
 
-/// Stores words of the authority.
+/// Stores words of the authority, where they are newer; every site is then told whose orders count.
 pub(crate) fn save_roster(db: &Connection, revision: u64, document: &str) -> Result<(), DbError> {
-    db.execute(
+    let changed = db.execute(
         "INSERT INTO roster (id, revision, document) VALUES (1, ?1, ?2)
          ON CONFLICT (id) DO UPDATE SET revision = ?1, document = ?2 WHERE revision < ?1",
         params![signed(revision), document],
     )?;
+    if changed > 0 {
+        wants::advance_all(db)?;
+    }
     Ok(())
 }
 

@@ -21,6 +21,7 @@ mod import;
 mod job_rows;
 mod jobs;
 mod keys;
+mod orders;
 mod pack;
 mod past;
 mod producers;
@@ -73,6 +74,7 @@ pub(crate) mod change {
 pub(crate) mod job {
     pub(crate) use super::job_rows::{version, view};
     pub(crate) use super::jobs::{cancel, due, expire, list, newest};
+    pub(crate) use super::orders::{sign, unsigned};
     pub(crate) use super::results::page;
     pub(crate) use super::searches::page as searches;
     pub(crate) use super::submit::{Submission, submit};

@@ -35,6 +35,8 @@ pub(crate) struct Submission {
     pub(crate) now: UtcMillis,
     /// The trace that it belongs to.
     pub(crate) traceparent: String,
+    /// Whether no site gets it before an operator has signed the site's work.
+    pub(crate) needs_order: bool,
 }
 
 /// Stores a job with its targets. Returns its id, which is an earlier one where the same key was
@@ -75,8 +77,8 @@ fn insert_job(db: &Connection, submission: &Submission) -> Result<JobRow, DbErro
     db.execute(
         "INSERT INTO jobs (uuid, idempotency, spec, submitted_by, submitted_at, deadline_at,
                            traceparent, state, sites_total, sites_ended, sites_expired, total, ok,
-                           failed, channels, version)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'open', 0, 0, 0, 0, 0, 0, 0, 1)",
+                           failed, channels, version, needs_order)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'open', 0, 0, 0, 0, 0, 0, 0, 1, ?8)",
         params![
             submission.id.uuid().as_bytes(),
             submission.idempotency.as_bytes(),
@@ -85,6 +87,7 @@ fn insert_job(db: &Connection, submission: &Submission) -> Result<JobRow, DbErro
             submission.now.millis(),
             submission.now.after(submission.spec.deadline).millis(),
             submission.traceparent,
+            submission.needs_order,
         ],
     )?;
     Ok(JobRow(db.last_insert_rowid()))

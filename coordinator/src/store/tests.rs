@@ -9,5 +9,6 @@ mod jobs;
 mod order;
 pub(super) mod query_fixture;
 mod retention;
+mod signing;
 mod speed;
 mod spools;

@@ -17,7 +17,7 @@ use super::columns::{JobRow, SiteRow, count, job_id, moment, signed, site_id, un
 use super::device_rows::{read_mac, unpack_entry};
 use super::error::DbError;
 use super::sighting::host_of;
-use super::{job_rows, sites, undo};
+use super::{job_rows, orders, sites, undo};
 
 /// Addresses of known devices that a discovery is told.
 const KNOWN_MAX: u32 = 4_096;
@@ -141,12 +141,20 @@ pub(super) fn advance(db: &Connection, site: SiteRow) -> Result<(), DbError> {
     Ok(())
 }
 
+/// What every site should know has changed.
+pub(super) fn advance_all(db: &Connection) -> Result<(), DbError> {
+    db.execute("UPDATE sites SET want_revision = want_revision + 1", [])?;
+    Ok(())
+}
+
 fn open_jobs(db: &Connection, site: SiteRow) -> Result<Vec<SiteJob>, DbError> {
     let mut query = db.prepare_cached(
         "SELECT j.id, j.uuid, j.spec, j.deadline_at, j.cancelled_at, s.braked_at, j.traceparent,
-                s.ordinal
+                s.ordinal, s.signed_order
          FROM job_sites s JOIN jobs j ON j.id = s.job
-         WHERE s.site = ?1 AND s.state IN ('waiting', 'accepted') ORDER BY j.id",
+         WHERE s.site = ?1 AND s.state IN ('waiting', 'accepted')
+           AND (j.needs_order = 0 OR s.signed_order IS NOT NULL
+                OR j.cancelled_at IS NOT NULL OR s.braked_at IS NOT NULL) ORDER BY j.id",
     )?;
     let mut rows = query.query([site])?;
     let mut jobs = Vec::new();
@@ -166,6 +174,10 @@ fn open_jobs(db: &Connection, site: SiteRow) -> Result<Vec<SiteJob>, DbError> {
             traceparent: row.get("traceparent")?,
             targets: targets(db, row.get("id")?, row.get("ordinal")?, &options)?,
             options,
+            order: match row.get::<_, Option<Vec<u8>>>("signed_order")? {
+                Some(bytes) => Some(orders::unpack(&bytes)?),
+                None => None,
+            },
         });
     }
     Ok(jobs)
@@ -196,7 +208,8 @@ fn known_addresses(db: &Connection, site: SiteRow) -> Result<Vec<Ipv4Addr>, DbEr
     Ok(known)
 }
 
-fn targets(
+/// The targets of a job at a site, as its agent is told.
+pub(super) fn targets(
     db: &Connection,
     job: JobRow,
     ordinal: i64,

@@ -28,6 +28,8 @@ pub(crate) struct Caller {
     pub(crate) name: String,
     /// For which tenants.
     pub(crate) scope: Scope,
+    /// The key with which the operator connects and signs.
+    pub(crate) user_key: String,
 }
 
 /// The least role that a request takes.
@@ -49,6 +51,7 @@ const fn needed(op: ApiOp) -> Role {
         | ApiOp::RosterUpdate => Role::Viewer,
         ApiOp::JobSubmit
         | ApiOp::JobCancel
+        | ApiOp::JobSign
         | ApiOp::InventoryImport
         | ApiOp::InventoryEdit
         | ApiOp::InventoryResults => Role::Operator,
@@ -64,6 +67,7 @@ impl Caller {
             return Ok(Self {
                 name: user.to_owned(),
                 scope: Scope::All,
+                user_key: user.to_owned(),
             });
         };
         let grant = match trust.operator(user) {
@@ -72,6 +76,7 @@ impl Caller {
                 return Ok(Self {
                     name: user.to_owned(),
                     scope: Scope::Tenants(BTreeSet::new()),
+                    user_key: user.to_owned(),
                 });
             }
             None => return Err(forbidden("this key is no operator's")),
@@ -99,6 +104,7 @@ impl Caller {
         let caller = Self {
             name: grant.name,
             scope,
+            user_key: user.to_owned(),
         };
         let whole = matches!(
             op,
@@ -198,6 +204,7 @@ mod tests {
     fn of(tenants: &[&str]) -> Caller {
         Caller {
             name: "x".into(),
+            user_key: "U".into(),
             scope: Scope::Tenants(tenants.iter().map(|name| name.parse().unwrap()).collect()),
         }
     }

@@ -75,6 +75,7 @@ pub(crate) struct Adopted {
 #[derive(Default)]
 struct Known {
     revision: u64,
+    words: Option<SignedDocument>,
     operators: BTreeMap<String, OperatorGrant>,
     tenants: BTreeMap<TenantId, Signer>,
     revoked: Vec<tvtfleet_bus::trust::AgentRevocation>,
@@ -84,6 +85,8 @@ struct Known {
 struct Signer {
     account: String,
     key: KeyPair,
+    /// Whose orders count, for the tenant's agents.
+    operators: Option<SignedDocument>,
 }
 
 impl Trust {
@@ -128,12 +131,17 @@ impl Trust {
         let mut tenants = BTreeMap::new();
         for grant in &roster.tenants {
             let (tenant, key) = grant.open(&roster.sender, &self.key)?;
-            let account = grant.account.clone();
-            tenants.insert(tenant, Signer { account, key });
+            let signer = Signer {
+                account: grant.account.clone(),
+                key,
+                operators: grant.operators.clone(),
+            };
+            tenants.insert(tenant, signer);
         }
         let operators = roster.operators.into_iter();
         let next = Known {
             revision: roster.revision,
+            words: Some(document.clone()),
             operators: operators
                 .map(|grant| (grant.user_key.clone(), grant))
                 .collect(),
@@ -169,6 +177,17 @@ impl Trust {
     /// What an operator may do.
     pub(crate) fn operator(&self, user_key: &str) -> Option<OperatorGrant> {
         self.known().operators.get(user_key).cloned()
+    }
+
+    /// The words that count now, with their revision.
+    pub(crate) fn words(&self) -> (u64, Option<SignedDocument>) {
+        let known = self.known();
+        (known.revision, known.words.clone())
+    }
+
+    /// Whose orders count at the sites of a tenant, as the authority signed it.
+    pub(crate) fn operators_of(&self, tenant: &TenantId) -> Option<SignedDocument> {
+        self.known().tenants.get(tenant)?.operators.clone()
     }
 
     /// Whether a tenant is known.

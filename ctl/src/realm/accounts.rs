@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use tvtfleet_bus::trust::{
-    self, Account, KeyPair, Roster, SignedDocument, TenantGrant, TrustError, XKey,
+    self, Account, KeyPair, OperatorList, Roster, SignedDocument, TenantGrant, TrustError, XKey,
 };
 use tvtfleet_proto::model::id::TenantId;
 use tvtfleet_proto::model::time::UtcMillis;
@@ -148,19 +148,30 @@ impl Keys {
     ) -> Result<SignedDocument, CliError> {
         let sender = XKey::new();
         let coordinator = self.coordinator.public_key();
+        let operators = fleet.operators.iter();
+        let operators: Vec<_> = operators.map(|(name, entry)| entry.grant(name)).collect();
         let mut tenants = Vec::new();
         for (tenant, entry) in fleet.tenant_ids() {
             let keys = TenantKeys::read(folder, &tenant)?;
             let account = entry.account.clone();
             let grant = TenantGrant::seal(&tenant, account, &keys.agents, &sender, &coordinator);
-            tenants.push(grant.map_err(|error| trust_error(&error))?);
+            let mut grant = grant.map_err(|error| trust_error(&error))?;
+            let commanding = operators.iter().filter(|grant| grant.commands(&tenant));
+            let list = OperatorList {
+                revision: fleet.revision,
+                tenant: tenant.to_string(),
+                issued_at: now.millis(),
+                keys: commanding.map(|grant| grant.user_key.clone()).collect(),
+            };
+            let signed = SignedDocument::sign(&list, &self.authority);
+            grant.operators = Some(signed.map_err(|error| trust_error(&error))?);
+            tenants.push(grant);
         }
-        let operators = fleet.operators.iter();
         let roster = Roster {
             revision: fleet.revision,
             issued_at: now.millis(),
             sender: sender.public_key(),
-            operators: operators.map(|(name, entry)| entry.grant(name)).collect(),
+            operators,
             tenants,
             revoked: fleet.revoked_agents.clone(),
         };

@@ -13,6 +13,7 @@ mod job;
 mod order;
 mod results;
 mod rpc;
+mod signing;
 mod site;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! `site.proto`.
 
 use crate::model::id::{Epoch, JobId, Sequence, WantRevision};
+use crate::model::signed::SignedStatement;
 use crate::model::time::UtcMillis;
 use crate::model::want::{JobWant, OutBatch, OutItem, SiteEvent, SiteOutcome, WantDoc, WantState};
 use crate::wire::v1;
@@ -19,6 +20,24 @@ fn check_version(version: u32) -> Result<(), BadField> {
             "version",
             format!("{version}, but this program reads {VERSION}"),
         ))
+    }
+}
+
+impl From<v1::SignedDocument> for SignedStatement {
+    fn from(wire: v1::SignedDocument) -> Self {
+        Self {
+            statement: wire.statement,
+            signature: wire.signature,
+        }
+    }
+}
+
+impl From<SignedStatement> for v1::SignedDocument {
+    fn from(model: SignedStatement) -> Self {
+        Self {
+            statement: model.statement,
+            signature: model.signature,
+        }
     }
 }
 
@@ -43,6 +62,7 @@ impl TryFrom<v1::JobWant> for JobWant {
             traceparent: wire.traceparent,
             target_count: wire.target_count,
             work: wire.work.map(TryInto::try_into).transpose()?,
+            order: wire.order.map(Into::into),
         })
     }
 }
@@ -60,6 +80,7 @@ impl From<JobWant> for v1::JobWant {
             traceparent: model.traceparent,
             target_count: model.target_count,
             work: model.work.map(v1::SiteWork::from),
+            order: model.order.map(Into::into),
         }
     }
 }
@@ -74,6 +95,7 @@ impl TryFrom<v1::WantDoc> for WantDoc {
             revision: WantRevision(wire.revision),
             issued_at: UtcMillis::new(wire.issued_at_ms),
             jobs: all(wire.jobs)?,
+            operators: wire.operators.map(Into::into),
         })
     }
 }
@@ -86,6 +108,7 @@ impl From<WantDoc> for v1::WantDoc {
             revision: model.revision.0,
             issued_at_ms: model.issued_at.millis(),
             jobs: into_all(model.jobs),
+            operators: model.operators.map(Into::into),
         }
     }
 }

@@ -13,7 +13,9 @@ use super::id::{ImportId, JobId, SiteId, TargetNo, TenantId};
 use super::inventory::InventoryEntry;
 use super::job::{JobSpec, JobView};
 use super::report::{DeviceFacts, DeviceReport};
+use super::signed::SignedStatement;
 use super::time::UtcMillis;
+use super::want::SiteWork;
 
 /// The most entries of one import request.
 pub const IMPORT_CHUNK: usize = 1000;
@@ -325,4 +327,23 @@ pub struct CoordinatorInfo {
     pub applied: u64,
     /// Messages that were set aside because they could not be read or did not belong.
     pub quarantined: u64,
+}
+/// Brings orders for a job that changes devices, and asks for which sites there is none yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignJob {
+    /// The job.
+    pub job: JobId,
+    /// One order a site.
+    pub orders: Vec<(SiteId, SignedStatement)>,
+}
+
+/// What an operator still has to sign of a job: a portion of it; empty where nothing is left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsignedWork {
+    /// The job.
+    pub job: JobId,
+    /// When it ends at the latest.
+    pub not_after: UtcMillis,
+    /// The sites, each with its work.
+    pub sites: Vec<(SiteId, SiteWork)>,
 }

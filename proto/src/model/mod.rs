@@ -20,5 +20,6 @@ pub mod order;
 pub mod query;
 pub mod report;
 pub mod secret;
+pub mod signed;
 pub mod time;
 pub mod want;

@@ -11,6 +11,7 @@ use super::id::{CredentialLabel, Epoch, JobId, Sequence, SiteId, TargetNo, WantR
 use super::job::WorkOptions;
 use super::mac::MacAddr;
 use super::report::DeviceReport;
+use super::signed::SignedStatement;
 use super::time::UtcMillis;
 
 /// The largest want document on the wire, in bytes. Larger work goes by reference and is fetched.
@@ -27,6 +28,8 @@ pub struct WantDoc {
     pub issued_at: UtcMillis,
     /// The jobs, oldest first.
     pub jobs: Vec<JobWant>,
+    /// Whose orders count at the site, signed by the fleet's authority; `None` where nobody says.
+    pub operators: Option<SignedStatement>,
 }
 
 /// Whether a job is to run or to stop.
@@ -53,6 +56,8 @@ pub struct JobWant {
     pub target_count: u32,
     /// The work, or `None` where it is too large for the document and must be fetched.
     pub work: Option<SiteWork>,
+    /// The operator's signed order, with jobs that change devices.
+    pub order: Option<SignedStatement>,
 }
 
 /// The work of one job at one site.

@@ -266,6 +266,7 @@ fn of_messages() -> Vec<Seed> {
                 settings: Default::default(),
             }],
         }),
+        order: None,
     });
     let batch = v1::OutBatch::from(sample::batch(&site, 3));
     let want = v1::WantDoc::from(want);

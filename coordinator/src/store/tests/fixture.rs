@@ -105,6 +105,7 @@ pub(super) fn submission(number: u128, selector: Selector) -> job::Submission {
         user: "U".into(),
         now: at(0),
         traceparent: String::new(),
+        needs_order: false,
     }
 }
 

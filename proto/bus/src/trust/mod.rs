@@ -7,6 +7,7 @@
 
 mod account;
 mod join;
+mod order;
 mod proof;
 mod roster;
 mod sealed;
@@ -18,9 +19,10 @@ pub use account::{Account, edge_account};
 pub use account::{boot_account, core_account, operator_token, ops_account, system_account};
 pub use join::{JoinString, Ticket};
 pub use nkeys::{KeyPair, XKey};
+pub use order::{ChangeOrder, OPERATORS_MAX, OperatorList, OrderFault};
 pub use proof::{check_attest, check_join, prove_attest, prove_join};
 pub use roster::{AgentRevocation, OperatorGrant, Role, Roster, TenantGrant, UnknownRole};
 pub use sealed::{SealedBox, open, seal};
 pub use signed::{SignedDocument, Statement};
 pub use token::{Lifetime, TrustError, deletion_token, lifetime};
-pub use user::{agent_user, credentials, plain_user, scoped_user, seed};
+pub use user::{agent_user, credentials, key_of_credentials, plain_user, scoped_user, seed};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tvtfleet_proto::model::id::{SiteId, TenantId};
 
 use super::sealed::{SealedBox, open, seal};
-use super::signed::Statement;
+use super::signed::{SignedDocument, Statement};
 use super::token::TrustError;
 
 /// What an operator may do.
@@ -67,6 +67,16 @@ pub struct OperatorGrant {
     pub tenants: Vec<String>,
 }
 
+impl OperatorGrant {
+    /// Whether this operator's orders count at the sites of a tenant.
+    #[must_use]
+    pub fn commands(&self, tenant: &TenantId) -> bool {
+        let covered =
+            self.tenants.is_empty() || self.tenants.iter().any(|name| name == tenant.as_str());
+        covered && self.role >= Role::Operator
+    }
+}
+
 /// The key that lets agents of one tenant in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +87,10 @@ pub struct TenantGrant {
     pub account: String,
     /// The seed of the key that signs agents, sealed to the coordinator.
     pub signer: String,
+    /// Whose orders count at the tenant's sites, an [`OperatorList`](super::OperatorList) for the agents;
+    /// missing in words of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operators: Option<SignedDocument>,
 }
 
 /// Agents of a site that are not believed any more.
@@ -142,6 +156,7 @@ impl TenantGrant {
             tenant: tenant.to_string(),
             account,
             signer: BASE64.encode(sealed.bytes),
+            operators: None,
         })
     }
 

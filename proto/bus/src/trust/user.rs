@@ -164,6 +164,20 @@ pub fn seed(key: &KeyPair) -> Result<String, TrustError> {
     key.seed().map_err(TrustError::key("the user's key"))
 }
 
+/// The user key of a credentials file's text.
+///
+/// # Errors
+///
+/// `trust.invalid` where there is none.
+pub fn key_of_credentials(text: &Secret) -> Result<KeyPair, TrustError> {
+    let mut lines = text.expose().lines().map(str::trim);
+    let seed = lines
+        .find(|line| line.contains("BEGIN USER NKEY SEED"))
+        .and_then(|_| lines.find(|line| !line.is_empty()))
+        .ok_or_else(|| TrustError::malformed("the credentials file", "it has no key"))?;
+    KeyPair::from_seed(seed).map_err(TrustError::key("the key of the credentials file"))
+}
+
 /// The text of a credentials file: a user's token and the seed of the user's key.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use prost::Message;
 
 use super::{discovered, health, samples, searched};
-use crate::model::api::{JobStatus, ListDevices, SubmitJob};
+use crate::model::api::{JobStatus, ListDevices, SignJob, SubmitJob};
 use crate::model::job::Selector;
 use crate::wire::v1;
 
@@ -31,6 +31,22 @@ fn encoded() -> BTreeMap<&'static str, Vec<u8>> {
         (
             "WantDoc",
             v1::WantDoc::from(samples::want()).encode_to_vec(),
+        ),
+        (
+            "WantDocOrdered",
+            v1::WantDoc::from(samples::ordered()).encode_to_vec(),
+        ),
+        (
+            "UnsignedWork",
+            v1::UnsignedWork::from(samples::unsigned()).encode_to_vec(),
+        ),
+        (
+            "SignJob",
+            v1::SignJob::from(SignJob {
+                job: samples::job(),
+                orders: vec![(samples::site(), samples::signed())],
+            })
+            .encode_to_vec(),
         ),
         (
             "OutBatch",

@@ -52,6 +52,9 @@ fn every_message_survives_the_trip() {
         };
         ListJobs: ListJobs { before: Some(samples::job()), limit: 3 };
         ShowJob: ShowJob { job: None, after_version: 4, wait: Duration::from_secs(5) };
+        WantDoc: samples::ordered();
+        SignJob: SignJob { job: samples::job(), orders: vec![(samples::site(), samples::signed())] };
+        UnsignedWork: samples::unsigned();
         CancelJob: CancelJob { job: samples::job() };
         ReadResults: ReadResults { job: samples::job(), cursor: "x".into(), limit: 9, site: None, after: None };
         ResultPage: samples::rows();

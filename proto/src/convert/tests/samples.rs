@@ -18,6 +18,7 @@ use crate::model::job::*;
 use crate::model::mac::MacAddr;
 use crate::model::query::*;
 use crate::model::report::{Attempt, DeviceFacts, DeviceFamily, DeviceReport, Failure};
+use crate::model::signed::SignedStatement;
 use crate::model::time::UtcMillis;
 use crate::model::want::*;
 
@@ -216,6 +217,7 @@ pub(super) fn want() -> WantDoc {
                     options: options(),
                     targets: vec![target],
                 }),
+                order: None,
             },
             JobWant {
                 job: job(),
@@ -224,8 +226,34 @@ pub(super) fn want() -> WantDoc {
                 traceparent: String::new(),
                 target_count: 5000,
                 work: None,
+                order: None,
             },
         ],
+        operators: None,
+    }
+}
+
+pub(super) fn signed() -> SignedStatement {
+    SignedStatement {
+        statement: b"{}".to_vec(),
+        signature: vec![7; 64],
+    }
+}
+
+/// The want document with an operator's order.
+pub(super) fn ordered() -> WantDoc {
+    let mut doc = want();
+    doc.operators = Some(signed());
+    doc.jobs[0].order = Some(signed());
+    doc
+}
+
+pub(super) fn unsigned() -> UnsignedWork {
+    let work = want().jobs.swap_remove(0).work.unwrap();
+    UnsignedWork {
+        job: job(),
+        not_after: at(9),
+        sites: vec![(site(), work)],
     }
 }
 
