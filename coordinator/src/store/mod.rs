@@ -27,8 +27,11 @@ mod producers;
 mod prune;
 mod quarantine;
 mod query;
+mod reign;
+mod replica;
 mod report;
 mod results;
+mod row_log;
 mod schema;
 mod searches;
 mod sighting;
@@ -47,12 +50,18 @@ pub use error::{DbError, StoreError};
 pub(crate) use health::Health;
 pub(crate) use prune::{Cutoffs, prune};
 pub use query::{Table, tables_help};
-pub(crate) use worker::Store;
+pub(crate) use worker::{Closed, Store};
 
 /// Sets up a connection that writes.
 #[cfg(feature = "simulation")]
 pub(crate) fn prepare(db: &mut rusqlite::Connection) -> Result<(), StoreError> {
     schema::prepare(db, true)
+}
+
+/// Leading and following replicas.
+pub(crate) mod lead {
+    pub(crate) use super::reign::{Claim, Lead, Step};
+    pub(crate) use super::replica::{Standing, standing};
 }
 
 /// Reading and changing devices.
