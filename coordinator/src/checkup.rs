@@ -16,6 +16,7 @@ mod certificate;
 mod credentials;
 mod replicas;
 mod server_clock;
+mod tokens;
 
 /// How full a stream may be, in percent.
 const STREAM_FULL: u64 = 90;
@@ -59,6 +60,7 @@ pub(crate) async fn examine(core: &Core) -> Result<Checkup, StoreError> {
     findings.extend(credentials::look(&core.config.connect_options(), now));
     let views = core.presence().views(core.now().instant);
     findings.extend(replicas::look(core));
+    findings.extend(tokens::look(core).await?);
     findings.extend(agents::look(&views, env!("CARGO_PKG_VERSION")));
     Ok(Checkup { findings })
 }
