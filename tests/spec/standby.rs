@@ -215,8 +215,15 @@ async fn a_server_that_lost_its_disk_is_given_a_new_log() {
     let mut fleet = fleet().await;
     let (first, second) = begin(&mut fleet).await;
     fleet.nats.wipe().await;
-    let sites = fleet.ctl(&["sites", "list"]).await;
-    drop(sites);
+    // Its next entry finds no log; it begins another one, with what its database holds.
+    eventually("the leader leads again", || async {
+        let said = first.stderr.all().into_iter();
+        let leads = said.filter(|line| line.contains("this replica leads"));
+        (leads.count() == 2).then_some(())
+    })
+    .await;
+    fleet.until_answering().await;
+    fleet.until_online(2).await;
     until_level(&fleet, "b").await;
     let job = submit(&fleet).await;
     every_device_once(&fleet, &job).await;

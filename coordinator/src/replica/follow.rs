@@ -129,6 +129,7 @@ async fn follow_on(
     let mut log = LogReader::open(bus, seen).await?;
     let mut reader = Reader::new(at.mark, at.schema);
     let tick = settings.lease.checked_div(10).unwrap_or(LOOK_INTERVAL);
+    let tick = tick.min(LOOK_INTERVAL);
     let mut reported = None;
     loop {
         let batch = log.next_batch(PORTION, tick).await?;
