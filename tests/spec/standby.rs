@@ -233,3 +233,85 @@ async fn a_server_that_lost_its_disk_is_given_a_new_log() {
     fleet.until_answering().await;
     every_device_once(&fleet, &job).await;
 }
+
+/// How often a replica has taken the lead since it was started.
+fn reigns(replica: &Running) -> usize {
+    let said = replica.stderr.all().into_iter();
+    said.filter(|line| line.contains("this replica leads"))
+        .count()
+}
+
+/// The lead goes back and forth, at moments that a seed decides, by death and by standing still.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_takeovers_lose_nothing_and_repeat_nothing() {
+    const BLOWS: u64 = 6;
+    let seed: u64 = std::env::var("TVT_STANDBY_SEED").map_or(5, |text| text.parse().unwrap());
+    let mut dice = Dice(seed);
+    let mut fleet = fleet().await;
+    let (mut leader, mut other) = begin(&mut fleet).await;
+    let (mut leads, mut follows) = ("a", "b");
+    let devices = u64::try_from(DEVICES).unwrap();
+    let mut known: Vec<String> = Vec::new();
+    for blow in 0..BLOWS {
+        let job = submit(&fleet).await;
+        let moment = blow * devices + dice.below(devices);
+        let reached = fleet
+            .simulator
+            .reached(Counter::ScansCompleted, moment, PATIENCE);
+        reached.await.expect("the scan goes on");
+        let before = reigns(&other);
+        let kill = dice.below(2) == 0;
+        if kill {
+            leader.kill().await;
+            leader = fleet.start_replica(leads, LEASE, false);
+            // Whoever comes back first leads.
+            eventually("somebody leads", || async {
+                (reigns(&other) > before || reigns(&leader) > 0).then_some(())
+            })
+            .await;
+        } else {
+            leader.signal(Signal::STOP);
+            eventually("the other leads", || async {
+                (reigns(&other) > before).then_some(())
+            })
+            .await;
+            leader.signal(Signal::CONT);
+        }
+        if reigns(&other) > before {
+            std::mem::swap(&mut leader, &mut other);
+            std::mem::swap(&mut leads, &mut follows);
+        }
+        fleet.until_answering().await;
+        until_level(&fleet, follows).await;
+        every_device_once(&fleet, &job).await;
+        let asked = fleet.simulator.totals().scans_completed;
+        assert_eq!(asked, (blow + 1) * devices, "seed {seed}, blow {blow}");
+        let now = changes(&fleet).await;
+        let lost = known.iter().filter(|change| !now.contains(change)).count();
+        assert_eq!(lost, 0, "seed {seed}, blow {blow}");
+        assert_eq!(now.iter().collect::<BTreeSet<_>>().len(), now.len());
+        known = now;
+    }
+    for replica in [&leader, &other] {
+        let said = replica.stderr.all();
+        assert!(
+            !said
+                .iter()
+                .any(|line| line.contains("is not what the leader's is")),
+            "seed {seed}"
+        );
+    }
+}
+
+/// Numbers that a seed decides.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
