@@ -14,7 +14,9 @@ use crate::store::{Health, StoreError, site};
 mod agents;
 mod certificate;
 mod credentials;
+mod replicas;
 mod server_clock;
+mod tokens;
 
 /// How full a stream may be, in percent.
 const STREAM_FULL: u64 = 90;
@@ -29,7 +31,7 @@ pub(crate) const DISK_FAIL: u64 = 200 * 1024 * 1024;
 /// The time for the look into the database.
 const DATABASE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Looks at the server and its clock, streams, database, disk, certificates, credentials and agents.
+/// Looks at the server and its clock, streams, database, disk, certificates, credentials, replicas and agents.
 ///
 /// # Errors
 ///
@@ -57,6 +59,8 @@ pub(crate) async fn examine(core: &Core) -> Result<Checkup, StoreError> {
     findings.extend(certificate::look(&core.config.nats, now));
     findings.extend(credentials::look(&core.config.connect_options(), now));
     let views = core.presence().views(core.now().instant);
+    findings.extend(replicas::look(core));
+    findings.extend(tokens::look(core).await?);
     findings.extend(agents::look(&views, env!("CARGO_PKG_VERSION")));
     Ok(Checkup { findings })
 }

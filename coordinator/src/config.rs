@@ -1,5 +1,6 @@
 //! The coordinator's settings: a file, and variables that win over it.
 
+mod replica;
 mod retention;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ use tvtfleet_bus::{ConnectOptions, NatsSettings};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::want::OFFLINE_AFTER;
 
+use replica::ReplicaSection;
+pub use replica::ReplicaSettings;
 pub use retention::Retention;
 use retention::RetentionSection;
 
@@ -21,6 +24,8 @@ use retention::RetentionSection;
 const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
 /// For how long an agent's token is good where nobody says.
 const TOKEN_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The name of the results stream's consumer.
+const DURABLE: &str = "coordinator";
 /// The shortest life of a token: its times are whole seconds.
 const TOKEN_LIFE_MIN: Duration = Duration::from_secs(2);
 /// The folder of the database.
@@ -62,6 +67,8 @@ pub struct CoordinatorConfig {
     pub timing: Timing,
     /// How long to keep what.
     pub retention: Retention,
+    /// One of several replicas; without it the only coordinator.
+    pub replica: Option<ReplicaSettings>,
 }
 
 /// Whom to believe. `tvtctl admin init` writes it.
@@ -182,6 +189,7 @@ impl CoordinatorConfig {
             trust: None,
             timing: Timing::default(),
             retention: Retention::default(),
+            replica: None,
         }
     }
 
@@ -222,8 +230,31 @@ impl CoordinatorConfig {
         Ok(())
     }
 
+    /// Lets this replica only follow until there is a leader.
+    ///
+    /// # Errors
+    ///
+    /// `config.invalid` where it is no replica.
+    pub fn stand_by(&mut self) -> Result<(), ConfigError> {
+        let Some(replica) = &mut self.replica else {
+            let reason = "a standby needs this section with its name";
+            return Err(ConfigError::invalid("replica", reason));
+        };
+        replica.standby = true;
+        Ok(())
+    }
+
     pub(crate) fn connect_options(&self) -> ConnectOptions {
         self.nats.connect_options("tvt-coordinator")
+    }
+
+    /// The name of the consumer of results: each replica has its own, so that one that has lost the
+    /// lead and does not know it yet takes nothing from the other.
+    pub(crate) fn durable(&self) -> String {
+        self.replica.as_ref().map_or_else(
+            || DURABLE.to_owned(),
+            |replica| format!("{DURABLE}-{}", replica.name),
+        )
     }
 
     pub(crate) fn declarations(&self) -> Declarations {
@@ -258,6 +289,7 @@ struct File {
     timing: TimingSection,
     #[serde(default)]
     retention: RetentionSection,
+    replica: Option<ReplicaSection>,
 }
 
 /// [`NatsSection`] and what only the coordinator has to say; unknown keys cannot be refused across
@@ -334,6 +366,7 @@ impl File {
                 ),
             },
             retention: self.retention.read(),
+            replica: self.replica.map(ReplicaSection::read).transpose()?,
         })
     }
 }

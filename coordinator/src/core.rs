@@ -7,11 +7,14 @@ use tokio::sync::{Notify, watch};
 
 use tvtfleet_bus::Bus;
 use tvtfleet_bus::clock::Clock;
+use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::api::ApiError;
 use tvtfleet_proto::model::time::UtcMillis;
 
 use crate::config::CoordinatorConfig;
 use crate::jobs::tracker::Grace;
 use crate::presence::{Moment, Presence};
+use crate::replica::Reigning;
 use crate::store::{Applied, Store};
 use crate::trust::Trust;
 
@@ -28,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) started_at: UtcMillis,
     /// Whom to believe; without it everybody whom the server lets in.
     pub(crate) trust: Option<Arc<Trust>>,
+    /// The lead among replicas; `None` where there is only this one, or where this one follows.
+    pub(crate) lead: Option<Reigning>,
     presence: Arc<Mutex<Presence>>,
     /// Counts the transactions that changed a job.
     jobs_changed: Arc<watch::Sender<u64>>,
@@ -53,10 +58,33 @@ impl Core {
             started_at: clock.now(),
             clock,
             trust,
+            lead: None,
             presence: Arc::new(Mutex::new(presence)),
             jobs_changed: Arc::new(watch::Sender::new(0)),
             wants_outdated: Arc::new(Notify::new()),
             idle_since: Arc::default(),
+        }
+    }
+
+    /// The same, with the lead among replicas.
+    pub(crate) fn leading(mut self, lead: Option<Reigning>) -> Self {
+        self.lead = lead;
+        self
+    }
+
+    /// Whether this replica may speak for the fleet.
+    ///
+    /// # Errors
+    ///
+    /// `coordinator.standby`.
+    pub(crate) fn check_lead(&self) -> Result<(), ApiError> {
+        match &self.lead {
+            Some(reigning) if !reigning.lead.holds() => Err(ApiError {
+                code: ErrorCode::CoordinatorStandby,
+                message: "this coordinator has lost the lead".to_owned(),
+                hint: "try again; another one takes over".to_owned(),
+            }),
+            _ => Ok(()),
         }
     }
 

@@ -25,8 +25,6 @@ use crate::core::Core;
 use crate::run::CoordinatorError;
 use crate::store::{self, Batch, DbError, Incoming, StoreError, Unreadable, site};
 
-/// The name of the stream's consumer.
-const DURABLE: &str = "coordinator";
 /// The most messages of one transaction: with some hundred reports each it stays well under a
 /// second, so that requests do not wait long for the writer.
 const PORTION: usize = 32;
@@ -160,7 +158,7 @@ impl Reader<'_> {
             generation: StreamGeneration(at.generation),
             after: at.cursor,
         };
-        let consumer = OutConsumer::open(&core.bus, DURABLE, position)
+        let consumer = OutConsumer::open(&core.bus, &core.config.durable(), position)
             .await
             .map_err(Interrupted::Bus)?;
         let generation = consumer.generation().0;
@@ -257,6 +255,7 @@ async fn store(core: Core, messages: Vec<OutMessage>, careful: bool) -> Result<(
 fn is_about_the_message(error: &DbError) -> bool {
     match error {
         DbError::Damaged { .. } | DbError::Refused(_) => true,
+        DbError::Log(_) => false,
         DbError::Sql(error) => matches!(
             error.sqlite_error_code(),
             None | Some(

@@ -7,7 +7,8 @@
 //! The service half is [`run()`]. Where to start reading it: `store` is the record, `intake` fills it
 //! from the results stream, `publish` tells the sites what they should be doing, `agents` and
 //! `serve` answer agents and operators, and `watchdog` looks at the clock. What they decide is in
-//! `jobs`, `inventory::merge`, `ledger` and `presence`, which do no IO.
+//! `jobs`, `inventory::merge`, `ledger` and `presence`, which do no IO. `replica` lets several of
+//! them follow one leader.
 
 mod agents;
 mod channels;
@@ -22,6 +23,7 @@ mod ledger;
 mod presence;
 mod publish;
 pub mod render;
+mod replica;
 pub mod results;
 mod retention;
 mod run;

@@ -40,9 +40,18 @@ enum Format {
 #[derive(Subcommand)]
 enum Command {
     /// Run the service until it is stopped
-    Run(ConfigArgument),
+    Run(RunArguments),
     /// Check the configuration and exit
     Check(ConfigArgument),
+}
+
+#[derive(clap::Args)]
+struct RunArguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Only follow until there is a leader: never begin a fleet from this replica's own database
+    #[arg(long)]
+    standby: bool,
 }
 
 #[derive(clap::Args)]
@@ -98,8 +107,11 @@ fn read(argument: &ConfigArgument) -> Result<CoordinatorConfig, CoordinatorError
     Ok(config)
 }
 
-fn start(argument: &ConfigArgument) -> Result<(), CoordinatorError> {
-    let config = read(argument)?;
+fn start(arguments: &RunArguments) -> Result<(), CoordinatorError> {
+    let mut config = read(&arguments.config)?;
+    if arguments.standby {
+        config.stand_by()?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -15,6 +15,7 @@ use tvtfleet_proto::subject::{API_ALL, COORDINATOR_QUEUE, ENROLL, RPC_ALL};
 use crate::config::{ConfigError, CoordinatorConfig};
 use crate::core::Core;
 use crate::presence::Presence;
+use crate::replica::{self, Reigning};
 use crate::store::{Store, StoreError, belief, site};
 use crate::trust::{self as enrolment, Trust, TrustStartError};
 use crate::{agents, channels, intake, publish, retention, serve, watchdog};
@@ -22,11 +23,11 @@ use crate::{agents, channels, intake, publish, retention, serve, watchdog};
 /// Requests of agents that are answered at a time: most need no database.
 const AGENT_REQUESTS: usize = 256;
 /// Requests of operators that are answered at a time, those that are held included.
-const API_REQUESTS: usize = 128;
+pub(crate) const API_REQUESTS: usize = 128;
 /// Newcomers that are answered at a time; those that are refused hold a place for a moment.
 const NEWCOMERS: usize = 64;
 /// How long the tasks and the connection may take to end.
-const END_LIMIT: Duration = Duration::from_secs(15);
+pub(crate) const END_LIMIT: Duration = Duration::from_secs(15);
 
 /// The coordinator cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +92,9 @@ impl CoordinatorError {
 /// codes for what waiting does not mend. A server that cannot be reached is waited for.
 pub async fn run(config: CoordinatorConfig, shutdown: Shutdown) -> Result<(), CoordinatorError> {
     config.check()?;
+    if let Some(settings) = config.replica.clone() {
+        return replica::run(config, settings, shutdown).await;
+    }
     let (store, closed) = Store::open(&config.data_dir)?;
     let trust = believe(&config, &store).await?;
     let options = config.connect_options();
@@ -98,7 +102,7 @@ pub async fn run(config: CoordinatorConfig, shutdown: Shutdown) -> Result<(), Co
         bus = connect(&options) => bus?,
         () = shutdown.requested() => return Ok(()),
     };
-    let result = serve_until_stopped(config, store, trust, &bus, &shutdown).await;
+    let result = serve_until_stopped(config, store, trust, &bus, &shutdown, None).await;
     bus.close(END_LIMIT).await;
     if tokio::time::timeout(END_LIMIT, closed.wait())
         .await
@@ -110,7 +114,7 @@ pub async fn run(config: CoordinatorConfig, shutdown: Shutdown) -> Result<(), Co
 }
 
 /// Learns whom to believe, where there is a trust section.
-async fn believe(
+pub(crate) async fn believe(
     config: &CoordinatorConfig,
     store: &Store,
 ) -> Result<Option<Arc<Trust>>, CoordinatorError> {
@@ -133,17 +137,20 @@ async fn believe(
     Ok(Some(Arc::new(trust)))
 }
 
-async fn serve_until_stopped(
+/// Does all that a coordinator does, until a stop is asked for or the lead is lost.
+pub(crate) async fn serve_until_stopped(
     config: CoordinatorConfig,
     store: Store,
     trust: Option<Arc<Trust>>,
     bus: &Bus,
     shutdown: &Shutdown,
+    lead: Option<Reigning>,
 ) -> Result<(), CoordinatorError> {
     let clock = SystemClock;
     let standings = store.read("read the sites", site::standings).await?;
     let presence = Presence::restore(standings, config.timing.offline_after, clock.instant());
     let core = Core::new(bus.clone(), store, config, Arc::new(clock), presence, trust);
+    let core = core.leading(lead);
     tokio::select! {
         ensured = publish::ensure_streams(&core) => ensured?,
         () = shutdown.requested() => return Ok(()),
@@ -155,6 +162,9 @@ async fn serve_until_stopped(
     tasks.spawn(watchdog::run(core.clone(), stop.clone()));
     tasks.spawn(channels::run(core.clone(), stop.clone()));
     tasks.spawn(retention::run(core.clone(), stop.clone()));
+    if core.lead.is_some() {
+        tasks.spawn(replica::keep_lead(core.clone(), stop.clone()));
+    }
     let agents = Server::open(bus, RPC_ALL, COORDINATOR_QUEUE, AGENT_REQUESTS).await?;
     let newcomers = Server::open(bus, ENROLL, COORDINATOR_QUEUE, NEWCOMERS).await?;
     let operators = Server::open(bus, API_ALL, COORDINATOR_QUEUE, API_REQUESTS).await?;
@@ -162,7 +172,16 @@ async fn serve_until_stopped(
         let (core, stop) = (core.clone(), stop.clone());
         tasks.spawn(async move {
             Ok(agents
-                .run(move |call| agents::answer(core.clone(), call), stop)
+                .run(
+                    move |call| {
+                        let core = core.clone();
+                        async move {
+                            core.check_lead()?;
+                            agents::answer(core, call).await
+                        }
+                    },
+                    stop,
+                )
                 .await?)
         });
     }
@@ -171,7 +190,13 @@ async fn serve_until_stopped(
         tasks.spawn(async move {
             Ok(newcomers
                 .run(
-                    move |call| enrolment::answer(core.clone(), call, None),
+                    move |call| {
+                        let core = core.clone();
+                        async move {
+                            core.check_lead()?;
+                            enrolment::answer(core, call, None).await
+                        }
+                    },
                     stop,
                 )
                 .await?)
@@ -181,7 +206,16 @@ async fn serve_until_stopped(
         let (core, stop) = (core.clone(), stop.clone());
         tasks.spawn(async move {
             Ok(operators
-                .run(move |call| serve::answer(core.clone(), call), stop)
+                .run(
+                    move |call| {
+                        let core = core.clone();
+                        async move {
+                            core.check_lead()?;
+                            serve::answer(core, call).await
+                        }
+                    },
+                    stop,
+                )
                 .await?)
         });
     }
@@ -204,7 +238,9 @@ async fn serve_until_stopped(
         deadline = deadline.or_else(|| tokio::time::Instant::now().checked_add(END_LIMIT));
     }
     tasks.abort_all();
-    watchdog::save_presence(&core).await?;
+    if core.check_lead().is_ok() {
+        watchdog::save_presence(&core).await?;
+    }
     tracing::info!("coordinator stopped");
     result
 }

@@ -349,6 +349,8 @@ registry! {
     CoordinatorAbsent = "coordinator.absent", Bus, retry true;
     /// The coordinator did not answer in time.
     CoordinatorTimeout = "coordinator.timeout", Bus, retry true;
+    /// This coordinator does not lead; another one does, or soon will.
+    CoordinatorStandby = "coordinator.standby", Bus, retry true;
 
     /// A key, token or signed document is damaged, or no such thing at all.
     TrustInvalid = "trust.invalid", Config, retry false;

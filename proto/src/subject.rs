@@ -36,12 +36,36 @@ pub const PUSH_TREE: &str = "tvt.v1.push.>";
 pub const API_TREE: &str = "tvt.v1.api.>";
 /// Direct Gets of want documents, as they are offered to the tenants' accounts.
 pub const WANT_GET_TREE: &str = "$JS.API.DIRECT.GET.KV_tvt_want.>";
+/// The stream by which standbys follow the leading coordinator.
+pub const REPLICA_LOG_STREAM: &str = "TVT_LOG";
+/// The subject of its messages.
+pub const REPLICA_LOG: &str = "tvt.v1.replica.log";
+/// The stream of copies of the leader's database.
+pub const SNAPSHOT_STREAM: &str = "TVT_SNAPSHOT";
+/// All subjects of [`SNAPSHOT_STREAM`].
+pub const SNAPSHOT_ALL: &str = "tvt.v1.replica.snapshot.>";
+/// The newest copy that is complete.
+pub const SNAPSHOT_NEWEST: &str = "tvt.v1.replica.snapshot.newest";
+/// Where a standby tells the leader how far it is.
+pub const STANDBY_REPORT: &str = "tvt.v1.replica.standby";
 /// Enrolment of new agents, and of agents that were away for too long.
 pub const ENROLL: &str = "tvt.v1.enroll";
 /// The user token of operators on a server without accounts.
 pub const ANONYMOUS_USER: &str = "local";
 
 const ROOT: &str = "tvt.v1";
+
+/// A part of a copy of the leader's database.
+#[must_use]
+pub fn snapshot_part(id: &str, part: u32) -> String {
+    format!("{ROOT}.replica.snapshot.part.{id}.{part}")
+}
+
+/// All parts of a copy.
+#[must_use]
+pub fn snapshot_parts(id: &str) -> String {
+    format!("{ROOT}.replica.snapshot.part.{id}.*")
+}
 
 /// A request of an agent to the coordinator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,6 +151,32 @@ pub enum ApiOp {
 }
 
 impl ApiOp {
+    /// Whether it changes anything; only the leading coordinator does that.
+    #[must_use]
+    pub const fn writes(self) -> bool {
+        match self {
+            Self::JobSubmit
+            | Self::JobCancel
+            | Self::InventoryImport
+            | Self::InventoryEdit
+            | Self::InventoryResults
+            | Self::SiteAdd
+            | Self::RosterUpdate => true,
+            Self::JobList
+            | Self::JobShow
+            | Self::JobResults
+            | Self::JobSearches
+            | Self::InventoryList
+            | Self::InventoryShow
+            | Self::ChangeList
+            | Self::QueryRun
+            | Self::SiteList
+            | Self::AgentList
+            | Self::CoordinatorInfo
+            | Self::CoordinatorCheck => false,
+        }
+    }
+
     /// Every request.
     pub const ALL: &'static [Self] = &[
         Self::JobSubmit,

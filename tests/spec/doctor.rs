@@ -80,6 +80,7 @@ async fn credentials_that_have_ended_are_named() {
     let fleet = GovernedFleet::start(1, &["acme"], "").await;
     let doctor = ["doctor", "--format", "json"];
     let found = fleet.as_operator("admin", &doctor).await.ended(0).json();
+    assert_eq!(levels(&found, "token"), [("ok", "")]);
     let file = fleet.path("fleet/coordinator/coordinator.creds");
     let shown = file.canonicalize().expect("our own file");
     let [(level, subject)] = levels(&found, "credentials")[..] else {

@@ -204,6 +204,30 @@ impl TestFleet {
         self.coordinator = Some(program.args(["run", "--config"]).args([&config]).spawn());
     }
 
+    /// Starts one of several replicas of the coordinator, each on a database of its own.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    #[must_use]
+    pub fn start_replica(&self, name: &str, lease: Duration, standby: bool) -> Running {
+        let config = self.folder().join(format!("replica-{name}.toml"));
+        let text = format!(
+            "data_dir = {:?}\n[nats]\nurls = [{:?}]\ninsecure_dev = true\n\
+             [replica]\nname = {name:?}\nlease_ms = {}\n{}",
+            self.folder().join(format!("replica-{name}")),
+            self.nats.url(),
+            lease.as_millis(),
+            self.coordinator_lines,
+        );
+        fs::write(&config, text).expect("a configuration");
+        self.program("tvt-coordinator")
+            .args(["run", "--config"])
+            .args([&config])
+            .args(standby.then_some("--standby"))
+            .spawn()
+    }
+
     /// Kills the coordinator without a word.
     ///
     /// # Panics

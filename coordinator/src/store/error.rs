@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use tvtfleet_bus::BusError;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::ApiError;
 
@@ -70,6 +71,9 @@ pub enum DbError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The change cannot be handed on to the standbys, so it is not made.
+    #[error("the change is not handed on to the standbys")]
+    Log(#[source] Box<BusError>),
     /// The request makes no sense with what is stored.
     #[error(transparent)]
     Refused(#[from] ApiError),
@@ -106,6 +110,7 @@ impl DbError {
                 Some(_) | None => ErrorCode::StorageIo,
             },
             Self::Damaged { .. } => ErrorCode::StorageCorrupt,
+            Self::Log(error) => error.code(),
             Self::Refused(error) => error.code,
         }
     }

@@ -99,6 +99,27 @@ pub(crate) fn agents(db: &Connection, site: &SiteId) -> Result<Vec<AgentKey>, Db
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The sites whose agent got its last token before `before`, with when that was; the oldest first.
+pub(crate) fn stale_tokens(
+    db: &Connection,
+    before: UtcMillis,
+    limit: usize,
+) -> Result<Vec<(String, UtcMillis)>, DbError> {
+    // Only the agent that counts for its site.
+    let mut query = db.prepare_cached(
+        "SELECT tenant || '/' || site AS name, renewed_at FROM agent_keys k
+         WHERE renewed_at < ?1 AND NOT EXISTS (
+             SELECT 1 FROM agent_keys n WHERE n.tenant = k.tenant AND n.site = k.site
+             AND (n.enrolled_at, n.user_key) > (k.enrolled_at, k.user_key))
+         ORDER BY renewed_at, name LIMIT ?2",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = query.query_map(params![before.millis(), limit], |row| {
+        Ok((row.get(0)?, moment(row, "renewed_at")?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// Notes that an agent got a new token.
 pub(crate) fn renewed(db: &Connection, user_key: &str, now: UtcMillis) -> Result<(), DbError> {
     db.execute(
@@ -129,4 +150,41 @@ pub(crate) fn tenants_of_import(
     )?;
     let rows = query.query_map([import.uuid().as_bytes()], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+    use super::*;
+
+    #[test]
+    fn only_the_agent_that_counts_can_be_late() {
+        let mut db = Connection::open_in_memory().unwrap();
+        schema::prepare(&mut db, true).unwrap();
+        let agent = |site: &str, key: &str, at| AgentKey {
+            site: site.parse().unwrap(),
+            user_key: key.to_owned(),
+            curve_key: String::new(),
+            hostname: String::new(),
+            enrolled_at: UtcMillis::new(at),
+        };
+        for (ticket, agent) in [
+            ("1", agent("a/x", "U1", 10)),
+            ("2", agent("a/x", "U2", 20)),
+            ("3", agent("a/y", "U3", 15)),
+            ("4", agent("b/x", "U4", 5)),
+        ] {
+            assert!(enrol(&db, ticket, &agent).unwrap());
+        }
+        let late = |before, limit| -> Vec<(String, i64)> {
+            let late = stale_tokens(&db, UtcMillis::new(before), limit).unwrap();
+            let late = late.into_iter().map(|(site, at)| (site, at.millis()));
+            late.collect()
+        };
+        let named = |site: &str, at| (site.to_owned(), at);
+        assert_eq!(late(20, 9), [named("b/x", 5), named("a/y", 15)]);
+        assert_eq!(late(100, 2), [named("b/x", 5), named("a/y", 15)]);
+        renewed(&db, "U4", UtcMillis::new(300)).unwrap();
+        assert_eq!(late(100, 9), [named("a/y", 15), named("a/x", 20)]);
+    }
 }

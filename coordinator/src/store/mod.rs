@@ -28,8 +28,11 @@ mod producers;
 mod prune;
 mod quarantine;
 mod query;
+mod reign;
+mod replica;
 mod report;
 mod results;
+mod row_log;
 mod schema;
 mod searches;
 mod sighting;
@@ -48,12 +51,18 @@ pub use error::{DbError, StoreError};
 pub(crate) use health::Health;
 pub(crate) use prune::{Cutoffs, prune};
 pub use query::{Table, tables_help};
-pub(crate) use worker::Store;
+pub(crate) use worker::{Closed, Store};
 
 /// Sets up a connection that writes.
 #[cfg(feature = "simulation")]
 pub(crate) fn prepare(db: &mut rusqlite::Connection) -> Result<(), StoreError> {
     schema::prepare(db, true)
+}
+
+/// Leading and following replicas.
+pub(crate) mod lead {
+    pub(crate) use super::reign::{Claim, Lead, Step};
+    pub(crate) use super::replica::{Standing, standing};
 }
 
 /// Reading and changing devices.
@@ -91,7 +100,7 @@ pub(crate) mod site {
 /// Whom the fleet believes.
 pub(crate) mod belief {
     pub(crate) use super::keys::{
-        AgentKey, agent, agents, enrol, renewed, roster, save_roster, tenants_of_import,
-        tenants_of_job,
+        AgentKey, agent, agents, enrol, renewed, roster, save_roster, stale_tokens,
+        tenants_of_import, tenants_of_job,
     };
 }

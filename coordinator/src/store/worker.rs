@@ -17,6 +17,9 @@ use tvtfleet_proto::model::time::UtcMillis;
 
 use super::error::{DbError, StoreError};
 use super::health::{self, Health};
+use super::reign::{self, Claim, Reign, Step};
+use super::replica::{self, Standing};
+use super::row_log::RowLog;
 use super::{query, schema};
 
 /// Transactions that may wait for the writer; more submitters wait in turn.
@@ -30,7 +33,16 @@ const QUESTION_WAIT: Duration = Duration::from_secs(2);
 const FILE: &str = "coordinator.db";
 const LOCK: &str = "coordinator.lock";
 
-type Work = Box<dyn FnOnce(&mut Connection) + Send>;
+type Work = Box<dyn FnOnce(&mut Writer) + Send>;
+
+/// What the writer's thread has.
+struct Writer {
+    connection: Connection,
+    /// The lead among replicas, where this one has it.
+    reign: Option<Reign>,
+    /// For following, made when it is first needed.
+    rows: Option<RowLog>,
+}
 
 /// The open database. Clones share it.
 #[derive(Clone)]
@@ -60,6 +72,11 @@ impl Closed {
 }
 
 impl Store {
+    /// The database file in a folder.
+    pub(crate) fn file(folder: &Path) -> PathBuf {
+        folder.join(FILE)
+    }
+
     /// Opens or makes the database in a folder, and starts its writer.
     ///
     /// # Errors
@@ -123,9 +140,109 @@ impl Store {
         work: impl FnOnce(&Transaction<'_>) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, result) = oneshot::channel();
-        let work: Work = Box::new(move |connection| {
+        let work: Work = Box::new(move |writer| {
             // The submitter may have gone; the work is done all the same.
-            let _ = reply.send(transact(connection, work));
+            let _ = reply.send(transact(writer, work));
+        });
+        self.writer
+            .send(work)
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        let result = result.await.map_err(|_| StoreError::Closed)?;
+        result.map_err(|source| StoreError::Failed { step, source })
+    }
+
+    /// Takes the lead among replicas: from now on every transaction is stored in the log first.
+    ///
+    /// # Errors
+    ///
+    /// `coordinator.standby` where another has written to the log since; those of bus and database.
+    pub(crate) async fn lead(&self, claim: Claim) -> Result<(), StoreError> {
+        self.alone("take the lead", move |writer| {
+            writer.rows = None;
+            writer.reign = Some(Reign::begin(&mut writer.connection, claim)?);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives the lead up; transactions are not logged any more, and nobody should make any.
+    ///
+    /// # Errors
+    ///
+    /// `storage.io` where the writer has ended.
+    pub(crate) async fn give_up(&self) -> Result<(), StoreError> {
+        self.alone("give the lead up", |writer| {
+            if let Some(reign) = writer.reign.take() {
+                reign.end(&writer.connection);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Tells the standbys that the leader is alive.
+    ///
+    /// # Errors
+    ///
+    /// `coordinator.standby` where the lead is lost, those of the bus.
+    pub(crate) async fn beat(&self) -> Result<(), StoreError> {
+        self.alone("say that the leader is alive", |writer| {
+            writer.reign.as_mut().map_or(Ok(()), Reign::beat)
+        })
+        .await
+    }
+
+    /// Does what the leader did. Returns where the database stands.
+    ///
+    /// # Errors
+    ///
+    /// `storage.corrupt` where it does not fit: start again from a snapshot.
+    pub(crate) async fn follow(&self, log: i64, steps: Vec<Step>) -> Result<Standing, StoreError> {
+        self.alone("follow the leader", move |writer| {
+            let rows = match writer.rows.take() {
+                Some(rows) => rows,
+                None => RowLog::new(&writer.connection)?,
+            };
+            let rows = writer.rows.insert(rows);
+            let transaction = writer
+                .connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let standing = reign::follow(&transaction, rows, log, &steps)?;
+            transaction.commit()?;
+            Ok(standing)
+        })
+        .await
+    }
+
+    /// Writes a copy of the database into a new file. Returns where it stands.
+    ///
+    /// # Errors
+    ///
+    /// That of the database.
+    pub(crate) async fn copy(&self, into: &Path) -> Result<Standing, StoreError> {
+        let (path, into) = (Arc::clone(&self.path), into.to_string_lossy().into_owned());
+        let copied = tokio::task::spawn_blocking(move || -> Result<Standing, DbError> {
+            let connection = Connection::open(&path)?;
+            connection.execute("VACUUM INTO ?1", [&into])?;
+            replica::standing(&Connection::open(&into)?)
+        });
+        let copied = copied.await.map_err(|_| StoreError::Closed)?;
+        copied.map_err(|source| StoreError::Failed {
+            step: "copy the database",
+            source,
+        })
+    }
+
+    /// Runs work of the writer that is no transaction of its own.
+    async fn alone<T: Send + 'static>(
+        &self,
+        step: &'static str,
+        work: impl FnOnce(&mut Writer) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, result) = oneshot::channel();
+        let work: Work = Box::new(move |writer| {
+            let _ = reply.send(work(writer));
         });
         self.writer
             .send(work)
@@ -176,7 +293,8 @@ impl Store {
     /// `storage.io` where the writer has ended.
     pub(crate) async fn fold_log(&self) -> Result<(), StoreError> {
         let (reply, result) = oneshot::channel();
-        let work: Work = Box::new(move |connection| {
+        let work: Work = Box::new(move |writer| {
+            let connection = &writer.connection;
             // Nobody waits for a reader here; the next look tries again.
             let folded = connection.execute_batch(
                 "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 5000;",
@@ -255,23 +373,42 @@ impl Readers {
     }
 }
 
-fn run_writer(mut connection: Connection, mut queue: mpsc::Receiver<Work>) {
+fn run_writer(connection: Connection, mut queue: mpsc::Receiver<Work>) {
+    let mut writer = Writer {
+        connection,
+        reign: None,
+        rows: None,
+    };
     while let Some(work) = queue.blocking_recv() {
-        work(&mut connection);
+        work(&mut writer);
     }
     // Closing the last connection folds the log into the database.
-    if let Err((_, error)) = connection.close() {
+    if let Err((_, error)) = writer.connection.close() {
         tracing::warn!(error = %error, "the database was not closed properly");
     }
 }
 
 fn transact<T>(
-    connection: &mut Connection,
+    writer: &mut Writer,
     work: impl FnOnce(&Transaction<'_>) -> Result<T, DbError>,
 ) -> Result<T, DbError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let reign = &mut writer.reign;
+    if let Some(reign) = reign {
+        reign.prepare()?;
+    }
+    let transaction = writer
+        .connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)?;
     let result = work(&transaction)?;
-    transaction.commit()?;
+    if let Some(reign) = reign {
+        reign.hand_on(&transaction)?;
+    }
+    if let Err(error) = transaction.commit() {
+        if let Some(reign) = reign {
+            reign.lose();
+        }
+        return Err(error.into());
+    }
     Ok(result)
 }
 

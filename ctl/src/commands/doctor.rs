@@ -14,8 +14,8 @@ use crate::server::Server;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Looks at the server, the streams, the lag, the database, disks, certificates, the coordinator's
-credentials and agents, and says what to do. The exit code is 1 where anything fails; warnings alone
-leave it at 0.
+credentials, replicas and agents, and says what to do. The exit code is 1 where anything fails;
+warnings alone leave it at 0.
 
 Examples:
   tvtctl doctor

@@ -292,7 +292,7 @@ async fn found(bus: &Bus) -> Result<async_nats::jetstream::stream::Info, BusErro
     .ok_or_else(missing)
 }
 
-fn generation_of(info: &async_nats::jetstream::stream::Info) -> StreamGeneration {
+pub(crate) fn generation_of(info: &async_nats::jetstream::stream::Info) -> StreamGeneration {
     StreamGeneration(i64::try_from(info.created.unix_timestamp_nanos()).unwrap_or(i64::MAX))
 }
 

@@ -84,6 +84,9 @@ pub enum BusError {
         /// The site.
         site: SiteId,
     },
+    /// Another coordinator has taken the lead.
+    #[error("another coordinator has taken the lead")]
+    Fenced,
     /// The message is larger than the stream or the server takes.
     #[error("{what} of {size} bytes is larger than the {limit} allowed")]
     TooLarge {
@@ -137,6 +140,7 @@ impl BusError {
             Self::OpenServer { .. } => ErrorCode::BusOpen,
             Self::Secrets(error) => error.code(),
             Self::TooOld { .. } | Self::NoJetStream => ErrorCode::BusUnsupported,
+            Self::Fenced => ErrorCode::CoordinatorStandby,
             Self::Timeout { .. } => ErrorCode::BusTimeout,
             Self::Stream { .. } | Self::Drift { .. } | Self::Conflict { .. } => {
                 ErrorCode::BusStream
@@ -178,6 +182,7 @@ impl BusError {
             | Self::Secrets(_)
             | Self::Timeout { .. }
             | Self::Conflict { .. }
+            | Self::Fenced
             | Self::TooLarge { .. }
             | Self::Message { .. }
             | Self::Client { .. } => None,

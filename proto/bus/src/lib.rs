@@ -10,6 +10,7 @@
 //! - [`want`]: writing, reading and hearing of a site's want document.
 //! - [`publish`] and [`consume`]: the two ends of the results' stream.
 //! - [`rpc`]: request and reply.
+//! - [`replica`]: the log and the snapshots by which standby coordinators follow.
 //! - [`telemetry`], [`trace`] and [`attribute`]: spans, their export, their context and their names.
 //! - [`trust`]: accounts, users, join strings and sealed boxes; [`claims`]: handing accounts to servers.
 //! - [`server_clock`]: what time the server believes it is.
@@ -27,6 +28,7 @@ pub mod error;
 mod options;
 mod otlp;
 pub mod publish;
+pub mod replica;
 pub mod rpc;
 pub mod server_clock;
 pub mod settings;

@@ -39,6 +39,8 @@ pub struct Declarations {
     pub out_max_bytes: u64,
     /// How long results stay.
     pub out_max_age: Duration,
+    /// The most bytes of the log by which standbys follow; the oldest go first.
+    pub log_max_bytes: u64,
 }
 
 /// How many servers hold each message.
@@ -51,7 +53,7 @@ pub enum Replicas {
 }
 
 impl Replicas {
-    const fn count(self) -> usize {
+    pub(crate) const fn count(self) -> usize {
         match self {
             Self::One => 1,
             Self::Three => 3,
@@ -66,6 +68,7 @@ impl Declarations {
         want_max_bytes: 64 << 20,
         out_max_bytes: 256 << 20,
         out_max_age: Duration::from_secs(7 * 24 * 3600),
+        log_max_bytes: 128 << 20,
     };
 
     fn want(self) -> Config {
@@ -120,6 +123,7 @@ impl Default for Declarations {
         Self {
             want_max_bytes: 4 << 30,
             out_max_bytes: 20 << 30,
+            log_max_bytes: 8 << 30,
             ..Self::SMALL
         }
     }
@@ -248,7 +252,7 @@ async fn check_jetstream(bus: &Bus) -> Result<(), BusError> {
     }
 }
 
-async fn ensure_one(bus: &Bus, wanted: &Config) -> Result<Ensured, BusError> {
+pub(crate) async fn ensure_one(bus: &Bus, wanted: &Config) -> Result<Ensured, BusError> {
     let Some(info) = info(bus, &wanted.name).await? else {
         bus.jetstream
             .create_stream(wanted.clone())

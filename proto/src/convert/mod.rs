@@ -11,6 +11,7 @@ mod field;
 mod history;
 mod job;
 mod order;
+mod replica;
 mod results;
 mod rpc;
 mod signing;

@@ -18,6 +18,7 @@ pub mod job;
 pub mod mac;
 pub mod order;
 pub mod query;
+pub mod replica;
 pub mod report;
 pub mod secret;
 pub mod signed;

@@ -56,6 +56,10 @@ pub struct Arguments {
     /// Channels of each
     #[arg(long, value_name = "COUNT", default_value_t = 32)]
     channels: u32,
+    /// Replicas: 0 is a coordinator without, 1 a leader alone, 2 a leader with a standby
+    #[arg(long, value_name = "COUNT", default_value_t = 0,
+          value_parser = clap::value_parser!(u8).range(0..=2))]
+    replicas: u8,
 }
 
 /// Runs the bench.
@@ -80,13 +84,21 @@ pub fn run(arguments: &Arguments, programs: &Programs) -> Result<Figures> {
         format!(
             "{} recorders with {} channels at {} sites, all reports in the stream before the \
              coordinator starts; read_per_s is reading and decoding them without storing, x_read is \
-             applied to read; latencies of operators' questions while it applies and at rest",
+             applied to read; latencies of operators' questions while it applies and at rest; {} replicas",
             fleet.devices(),
             fleet.channels,
             fleet.sites,
+            arguments.replicas,
         ),
     );
-    runtime.block_on(bench(programs, scratch.path(), fleet, &mut figures))?;
+    let replicas = arguments.replicas;
+    runtime.block_on(bench(
+        programs,
+        scratch.path(),
+        fleet,
+        replicas,
+        &mut figures,
+    ))?;
     Ok(figures)
 }
 
@@ -94,6 +106,7 @@ async fn bench(
     programs: &Programs,
     folder: &Path,
     fleet: Fleet,
+    replicas: u8,
     figures: &mut Figures,
 ) -> Result<()> {
     let nats = Nats::start(folder)?;
@@ -104,11 +117,15 @@ async fn bench(
         nats,
         bus,
         fleet,
+        replicated: replicas > 0,
         sites: Vec::new(),
         read_from: 0,
         read_to: 0,
     };
     let mut coordinator = bench.start().await?;
+    let standby = (replicas > 1)
+        .then(|| Coordinator::follow(&bench.program, &bench.nats, folder, "b"))
+        .transpose()?;
     say("importing the inventory");
     bench.sites = fleet.introduce(&bench.bus).await?;
     for (name, changed) in [
@@ -120,6 +137,9 @@ async fn bench(
         coordinator = next;
         figures.rows.push(row);
     }
+    if let Some(standby) = standby {
+        standby.stop()?;
+    }
     coordinator.stop()
 }
 
@@ -129,6 +149,7 @@ struct Bench<'a> {
     nats: Nats,
     bus: Bus,
     fleet: Fleet,
+    replicated: bool,
     sites: Vec<Site>,
     /// The positions in the stream where the round began, and up to which it was read.
     read_from: u64,
@@ -137,7 +158,8 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     async fn start(&self) -> Result<Coordinator> {
-        Coordinator::start(&self.program, &self.nats, &self.bus, self.folder).await
+        let name = self.replicated.then_some("a");
+        Coordinator::start(&self.program, &self.nats, &self.bus, self.folder, name).await
     }
 
     async fn round(

@@ -80,7 +80,7 @@ async fn memory(
     let nats = Nats::start(folder)?;
     let bus = nats.connect("tvt-bench").await?;
     let coordinator =
-        Coordinator::start(&programs.path("tvt-coordinator"), &nats, &bus, folder).await?;
+        Coordinator::start(&programs.path("tvt-coordinator"), &nats, &bus, folder, None).await?;
     let site = v1::AddSite {
         site: format!("{}/{}", SITE.0, SITE.1),
         ..v1::AddSite::default()

@@ -187,15 +187,14 @@ impl Coordinator {
     /// # Errors
     ///
     /// It does not start.
-    pub async fn start(program: &Path, nats: &Nats, bus: &Bus, folder: &Path) -> Result<Self> {
-        let config = folder.join("coordinator.toml");
-        let text = format!(
-            "data_dir = {:?}\n\n[nats]\nurls = [{:?}]\ninsecure_dev = true\n",
-            folder.join("coordinator"),
-            nats.url,
-        );
-        fs::write(&config, text).context("cannot configure the coordinator")?;
-        let arguments = ["run".into(), "--config".into(), config.into()];
+    pub async fn start(
+        program: &Path,
+        nats: &Nats,
+        bus: &Bus,
+        folder: &Path,
+        replica: Option<&str>,
+    ) -> Result<Self> {
+        let arguments = configured(nats, folder, "coordinator", replica)?;
         let mut service = Service::start(program, arguments, folder)?;
         let until = Instant::now() + PATIENCE;
         while info(bus).await.is_err() {
@@ -206,6 +205,17 @@ impl Coordinator {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(Self { service })
+    }
+
+    /// Starts a replica that only follows.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be started.
+    pub fn follow(program: &Path, nats: &Nats, folder: &Path, name: &str) -> Result<Service> {
+        let mut arguments = configured(nats, folder, &format!("standby-{name}"), Some(name))?;
+        arguments.push("--standby".into());
+        Service::start(program, arguments, folder)
     }
 
     /// Its process id.
@@ -222,6 +232,27 @@ impl Coordinator {
     pub fn stop(self) -> Result<()> {
         self.service.stop()
     }
+}
+
+/// Writes a configuration, and returns the arguments to run with it.
+fn configured(
+    nats: &Nats,
+    folder: &Path,
+    stem: &str,
+    replica: Option<&str>,
+) -> Result<Vec<OsString>> {
+    let config = folder.join(format!("{stem}.toml"));
+    let mut text = format!(
+        "data_dir = {:?}\n\n[nats]\nurls = [{:?}]\ninsecure_dev = true\n",
+        folder.join(stem),
+        nats.url,
+    );
+    if let Some(name) = replica {
+        // The leader is stopped between rounds, and nobody is to take its place.
+        text.push_str(&format!("[replica]\nname = {name:?}\nlease_ms = 3600000\n"));
+    }
+    fs::write(&config, text).context("cannot configure the coordinator")?;
+    Ok(vec!["run".into(), "--config".into(), config.into()])
 }
 
 /// What the coordinator says of itself.

@@ -18,7 +18,7 @@ use crate::connect::Bus;
 use crate::error::{BusError, MessageError};
 use crate::trace;
 
-use super::ERROR_HEADER;
+use super::{ERROR_HEADER, NOTE_HEADER, NOTE_MAX};
 
 /// A request came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +147,15 @@ async fn exchange<Resp: Message + Default>(
     let open = |bytes: &[u8]| {
         envelope::open::<Resp>(bytes, BODY_MAX).map_err(|error| RpcError::Reply(error.into()))
     };
+    let note = reply
+        .headers
+        .as_ref()
+        .and_then(|headers| headers.get(NOTE_HEADER));
+    if let Some(note) = note {
+        let plain = |letter: &char| matches!(letter, ' '..='~');
+        let note: String = note.as_str().chars().filter(plain).take(NOTE_MAX).collect();
+        tracing::warn!("{note}");
+    }
     match reply
         .headers
         .as_ref()

@@ -24,7 +24,7 @@ use crate::connect::Bus;
 use crate::error::{BusError, MessageError};
 use crate::trace::RemoteContext;
 
-use super::ERROR_HEADER;
+use super::{ERROR_HEADER, NOTE_HEADER, NOTE_MAX};
 
 /// How long answers that are being worked out may take once a stop is asked for.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// rights.
 const REPLY_PREFIXES: [&str; 2] = ["_INBOX.", "_R_."];
 /// Bytes of headers around a reply's body.
-const REPLY_HEADERS_MAX: usize = 256;
+const REPLY_HEADERS_MAX: usize = 512;
 
 /// A request that has come in.
 #[derive(Clone, Debug)]
@@ -68,13 +68,28 @@ fn refuse(error: &MessageError) -> ApiError {
 
 /// A sealed answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply(Vec<u8>);
+pub struct Reply {
+    body: Vec<u8>,
+    note: Option<String>,
+}
 
 impl Reply {
     /// Seals an answer.
     #[must_use]
     pub fn of<M: Message>(message: &M) -> Self {
-        Self(envelope::seal(message))
+        Self {
+            body: envelope::seal(message),
+            note: None,
+        }
+    }
+
+    /// Adds a sentence for whoever reads the answer, in ASCII and at most [`NOTE_MAX`] characters;
+    /// what is more is cut off.
+    #[must_use]
+    pub fn with_note(mut self, note: String) -> Self {
+        let plain = |letter: &char| matches!(letter, ' '..='~');
+        self.note = Some(note.chars().filter(plain).take(NOTE_MAX).collect());
+        self
     }
 }
 
@@ -208,11 +223,11 @@ where
 async fn send(bus: &Bus, reply_to: async_nats::Subject, answer: Result<Reply, ApiError>) {
     let limit = bus.client.max_payload().saturating_sub(REPLY_HEADERS_MAX);
     let answer = answer.and_then(|reply| {
-        if reply.0.len() <= limit {
+        if reply.body.len() <= limit {
             return Ok(reply);
         }
         tracing::error!(
-            size = reply.0.len(),
+            size = reply.body.len(),
             limit,
             "an answer is too large to be sent"
         );
@@ -220,13 +235,23 @@ async fn send(bus: &Bus, reply_to: async_nats::Subject, answer: Result<Reply, Ap
             code: ErrorCode::MessageTooLarge,
             message: format!(
                 "the answer of {} bytes is larger than the server takes",
-                reply.0.len()
+                reply.body.len()
             ),
             hint: "ask for fewer rows at a time".to_owned(),
         })
     });
     let sent = match answer {
-        Ok(Reply(body)) => bus.client.publish(reply_to, body.into()).await,
+        Ok(Reply { body, note: None }) => bus.client.publish(reply_to, body.into()).await,
+        Ok(Reply {
+            body,
+            note: Some(note),
+        }) => {
+            let mut headers = HeaderMap::new();
+            headers.insert(NOTE_HEADER, note.as_str());
+            bus.client
+                .publish_with_headers(reply_to, headers, body.into())
+                .await
+        }
         Err(error) => {
             let mut headers = HeaderMap::new();
             headers.insert(ERROR_HEADER, error.code.as_str());
