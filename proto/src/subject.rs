@@ -122,6 +122,8 @@ pub enum ApiOp {
     RosterUpdate,
     /// Looks at everything and says what to do.
     CoordinatorCheck,
+    /// Reads the audit.
+    AuditList,
 }
 
 impl ApiOp {
@@ -146,6 +148,7 @@ impl ApiOp {
         Self::CoordinatorInfo,
         Self::RosterUpdate,
         Self::CoordinatorCheck,
+        Self::AuditList,
     ];
 
     /// The two tokens in the subject.
@@ -171,6 +174,7 @@ impl ApiOp {
             Self::CoordinatorInfo => ("coordinator", "info"),
             Self::RosterUpdate => ("roster", "update"),
             Self::CoordinatorCheck => ("coordinator", "check"),
+            Self::AuditList => ("audit", "list"),
         }
     }
 }
