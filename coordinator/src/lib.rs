@@ -10,6 +10,7 @@
 //! `jobs`, `inventory::merge`, `ledger` and `presence`, which do no IO.
 
 mod agents;
+mod audit;
 mod channels;
 mod checkup;
 pub mod config;

@@ -26,6 +26,8 @@ pub(crate) enum Scope {
 pub(crate) struct Caller {
     /// The operator's name, or the user token where there are no names.
     pub(crate) name: String,
+    /// The key in the subject.
+    pub(crate) key: String,
     /// For which tenants.
     pub(crate) scope: Scope,
 }
@@ -52,7 +54,7 @@ const fn needed(op: ApiOp) -> Role {
         | ApiOp::InventoryImport
         | ApiOp::InventoryEdit
         | ApiOp::InventoryResults => Role::Operator,
-        ApiOp::SiteAdd => Role::Admin,
+        ApiOp::SiteAdd | ApiOp::AuditList => Role::Admin,
     }
 }
 
@@ -63,6 +65,7 @@ impl Caller {
         let Some(trust) = trust else {
             return Ok(Self {
                 name: user.to_owned(),
+                key: user.to_owned(),
                 scope: Scope::All,
             });
         };
@@ -71,6 +74,7 @@ impl Caller {
             None if op == ApiOp::RosterUpdate => {
                 return Ok(Self {
                     name: user.to_owned(),
+                    key: user.to_owned(),
                     scope: Scope::Tenants(BTreeSet::new()),
                 });
             }
@@ -98,6 +102,7 @@ impl Caller {
         };
         let caller = Self {
             name: grant.name,
+            key: user.to_owned(),
             scope,
         };
         let whole = matches!(
@@ -198,6 +203,7 @@ mod tests {
     fn of(tenants: &[&str]) -> Caller {
         Caller {
             name: "x".into(),
+            key: "UX".into(),
             scope: Scope::Tenants(tenants.iter().map(|name| name.parse().unwrap()).collect()),
         }
     }
