@@ -98,7 +98,12 @@ async fn the_audit_says_who_asked_what_and_what_came_of_it() {
     assert!(submitted[0]["key"].as_str().unwrap().starts_with('U'));
     assert_eq!(submitted[1]["decision"], "refused");
     assert_eq!(submitted[1]["code"], "trust.forbidden");
-    assert!(submitted[1]["detail"].as_str().unwrap().contains("tenants blue"));
+    assert!(
+        submitted[1]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("tenants blue")
+    );
     assert_eq!(find("site.add", "vera")["code"], "trust.forbidden");
     assert_eq!(find("site.add", "admin")["outcome"], "added");
     let end = find("job.end", "coordinator");
