@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "device",
     "job",
     "site",
@@ -13,6 +13,7 @@ const FILES: [&str; 9] = [
     "history",
     "trust",
     "replica",
+    "audit",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

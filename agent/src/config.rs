@@ -4,7 +4,8 @@
 //! tenant = "acme"
 //! site = "depot-1"
 //! data_dir = "/var/lib/tvt-agent"
-//! credentials_file = "/etc/tvtfleet/credentials.toml"
+//! credentials_file = "/etc/tvtfleet/credentials.toml"   # for what the vault does not have
+//! # vault_key_file = "/etc/tvtfleet/vault.key"          # see tvt-agent credentials --help
 //!
 //! [nats]                         # not needed once it has joined: tvt-agent join
 //! urls = ["tls://nats.example:4222"]
@@ -57,6 +58,7 @@
 //! ```
 
 mod file;
+mod vault;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -92,6 +94,8 @@ pub const SITE_VARIABLE: &str = "TVT_AGENT_SITE";
 pub const DATA_DIR_VARIABLE: &str = "TVT_AGENT_DATA_DIR";
 /// The file with the credentials of the devices.
 pub const CREDENTIALS_VARIABLE: &str = "TVT_AGENT_CREDENTIALS_FILE";
+/// The key of the vault.
+pub const VAULT_KEY_VARIABLE: &str = "TVT_AGENT_VAULT_KEY_FILE";
 /// The NATS servers, separated by commas.
 pub const NATS_URL_VARIABLE: &str = "TVT_AGENT_NATS_URL";
 /// The NATS credentials file.
@@ -120,6 +124,9 @@ pub struct AgentConfig {
     pub data_dir: PathBuf,
     /// The credentials of the devices; without them only probes succeed.
     pub credentials_file: Option<PathBuf>,
+    /// The key of the vault, or a passphrase for it; without it, `vault-key` among the credentials that
+    /// systemd hands over, or `vault.key` in the data folder.
+    pub vault_key_file: Option<PathBuf>,
     /// The message bus.
     pub nats: NatsSettings,
     /// Who the agent is, where it has joined a fleet with accounts.
@@ -192,6 +199,7 @@ impl AgentConfig {
             site,
             data_dir: data_dir.into(),
             credentials_file: None,
+            vault_key_file: None,
             nats: NatsSettings::insecure(url),
             identity: None,
             parallel: DEFAULT_PARALLEL,

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tvtfleet_bus::closed_file::{self, ClosedFileError};
 use tvtfleet_proto::model::id::CredentialLabel;
+use tvtfleet_proto::model::report::Failure;
 use tvtfleet_proto::model::secret::{Credential, Secret};
+
+use crate::vault::Wanted;
 
 /// The largest credential file, in bytes.
 const FILE_MAX: u64 = 1024 * 1024;
@@ -17,6 +20,19 @@ const PASSWORD_FILE_MAX: u64 = 4096;
 pub trait CredentialSource: Send + Sync {
     /// The credential of a label; without a label, the site's default.
     fn find(&self, label: Option<&CredentialLabel>) -> Option<Credential>;
+
+    /// The credential for a device: that of the label, where a job names one.
+    ///
+    /// # Errors
+    ///
+    /// Why none may be tried, although there are some.
+    fn choose(
+        &self,
+        label: Option<&CredentialLabel>,
+        _wanted: &Wanted<'_>,
+    ) -> Result<Option<Credential>, Failure> {
+        Ok(self.find(label))
+    }
 }
 
 /// One credential for every device and label, as a command line gives it.
@@ -140,6 +156,11 @@ impl CredentialFile {
             credentials,
             default,
         })
+    }
+
+    /// The credentials in the file, by label.
+    pub fn credentials(&self) -> impl Iterator<Item = (&CredentialLabel, &Credential)> {
+        self.credentials.iter()
     }
 
     /// The labels in the file.

@@ -40,6 +40,7 @@ pub mod snapshot;
 pub mod spool;
 mod status;
 mod turn;
+pub mod vault;
 pub mod work;
 
 pub use budget::{AttemptBudget, KeeperError};

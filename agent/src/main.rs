@@ -1,5 +1,7 @@
 //! The program `tvt-agent`.
 
+mod credentials_command;
+
 use std::io::{Read as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,6 +63,14 @@ enum Command {
     /// the account is locked. Use it once you know that the accounts are free again. The agent must
     /// not run meanwhile.
     ForgetRefusals(ConfigFile),
+    /// Keep the credentials of the devices, sealed
+    ///
+    /// One file in the data folder holds them, sealed with a key: the file that vault_key_file in the
+    /// configuration names, else vault-key among the credentials that systemd hands over, else vault.key
+    /// in the data folder, which is made with the first credential. A key file holds 64 hexadecimal
+    /// digits or a passphrase. A running agent takes up changes by itself, once it runs with a key.
+    #[command(subcommand)]
+    Credentials(credentials_command::Command),
     /// Join a fleet with the string that `tvtctl admin site add` printed
     Join(JoinArguments),
 }
@@ -112,6 +122,7 @@ fn carry_out(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Check(file) => check(file),
         Command::ForgetRefusals(file) => forget(file),
         Command::Join(arguments) => join(arguments),
+        Command::Credentials(command) => command.run(),
     }
 }
 
@@ -206,6 +217,10 @@ fn check(file: &ConfigFile) -> anyhow::Result<()> {
                 labels.join(", ")
             ));
         }
+    }
+    if let Some(vault) = config.vault().map_err(AgentError::from)? {
+        let count = vault.read().map_err(AgentError::from)?.entries().count();
+        text.push_str(&format!("vault        {count} credentials\n"));
     }
     text.push_str("the configuration can be used\n");
     std::io::stdout()

@@ -31,6 +31,7 @@ use crate::outbox::{Sender, SpoolShared, Writer, filler};
 use crate::recover::open_journal;
 use crate::spool::{Spool, SpoolError};
 use crate::status::Status;
+use crate::vault::{VaultError, VaultSource};
 use crate::work::SiteContext;
 
 /// The file of the devices' certificates in the data folder.
@@ -53,6 +54,17 @@ pub enum AgentError {
     /// The credentials of the devices cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialError),
+    /// The vault cannot be used.
+    #[error("cannot use the vault")]
+    Vault(#[from] VaultError),
+    /// What was asked makes no sense with what is there.
+    #[error("{text}")]
+    Refused {
+        /// The stable code.
+        code: ErrorCode,
+        /// What and why.
+        text: String,
+    },
     /// The fingerprints of the devices' certificates cannot be used.
     #[error("cannot use the fingerprints of certificates")]
     Pins(#[from] PinError),
@@ -91,6 +103,8 @@ impl AgentError {
         match self {
             Self::Config(error) => error.code(),
             Self::Credentials(error) => error.code(),
+            Self::Vault(error) => error.code(),
+            Self::Refused { code, .. } => *code,
             Self::DataFolder { .. } | Self::Budget(_) => ErrorCode::StorageIo,
             Self::Locked(_) => ErrorCode::StorageLocked,
             Self::Pins(_) => ErrorCode::StorageCorrupt,
@@ -113,6 +127,8 @@ impl AgentError {
             }
             Self::Config(_)
             | Self::Credentials(_)
+            | Self::Vault(_)
+            | Self::Refused { .. }
             | Self::DataFolder { .. }
             | Self::Spool(_)
             | Self::Journal(_)
@@ -270,9 +286,12 @@ impl Parts {
 /// The codes of [`CredentialError`].
 pub fn site_context(config: &AgentConfig) -> Result<SiteContext, AgentError> {
     let guarded = config.nats.guarded_folder.as_deref();
-    let credentials: Box<dyn CredentialSource> = match &config.credentials_file {
-        Some(path) => Box::new(CredentialFile::read_guarded(path, guarded)?),
-        None => Box::new(NoCredentials),
+    let file = config.credentials_file.as_ref();
+    let file = file.map(|path| CredentialFile::read_guarded(path, guarded));
+    let credentials: Box<dyn CredentialSource> = match (config.vault()?, file.transpose()?) {
+        (Some(vault), file) => Box::new(VaultSource::open(vault, file)?),
+        (None, Some(file)) => Box::new(file),
+        (None, None) => Box::new(NoCredentials),
     };
     let pins = CertificatePins::open(&config.data_dir.join(PINS_FILE))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);

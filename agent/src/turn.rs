@@ -263,7 +263,7 @@ async fn complete_by(
     completion: Completion,
     deadline: Instant,
 ) -> Result<Answer, Failure> {
-    let credential = credential(shared, target);
+    let credential = credential(shared, target)?;
     let visit = visit(shared, target, credential.as_ref(), deadline);
     if backend == Backend::Cgi {
         let mut device = CgiDevice::new(visit, false);
@@ -276,12 +276,12 @@ async fn complete_by(
     device.identity().await
 }
 
-fn credential(shared: &JobShared, target: &Target) -> Option<Credential> {
+fn credential(shared: &JobShared, target: &Target) -> Result<Option<Credential>, Failure> {
     let label = target
         .credential
         .as_ref()
         .or(shared.options.credential.as_ref());
-    shared.site.credentials.find(label)
+    shared.site.credential_for(label, target)
 }
 
 fn visit<'a>(
@@ -327,7 +327,7 @@ async fn ask_by(
     let (site, options) = (&*shared.site, &shared.options);
     site.policy.check_ask(options.ask, target)?;
     let credential = if options.ask.needs_login() {
-        credential(shared, target)
+        credential(shared, target)?
     } else {
         None
     };

@@ -11,11 +11,12 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tvtfleet_bus::clock::Clock;
 use tvtfleet_proto::model::answer::DeviceChange;
-use tvtfleet_proto::model::id::{JobId, TargetNo};
+use tvtfleet_proto::model::id::{CredentialLabel, JobId, TargetNo};
 use tvtfleet_proto::model::job::MAX_PARALLEL;
-use tvtfleet_proto::model::report::DeviceReport;
+use tvtfleet_proto::model::report::{DeviceReport, Failure};
+use tvtfleet_proto::model::secret::Credential;
 use tvtfleet_proto::model::time::UtcMillis;
-use tvtfleet_proto::model::want::SiteWork;
+use tvtfleet_proto::model::want::{SiteWork, Target};
 
 use crate::budget::AttemptBudget;
 use crate::credentials::CredentialSource;
@@ -26,6 +27,7 @@ use crate::device::{CertificatePins, KnownPaths, ProtocolSettings, VendorSetting
 use crate::policy::Policy;
 use crate::retry::RetrySettings;
 use crate::run::Run;
+use crate::vault::Wanted;
 
 /// The most processes for the vendor's library and for scripts at a time.
 pub(crate) const HELPERS_MAX: usize = 64;
@@ -98,6 +100,20 @@ impl SiteContext {
             slots: slots(devices),
             ..self
         }
+    }
+
+    /// The credential for a device, under this label where there is one.
+    pub(crate) fn credential_for(
+        &self,
+        label: Option<&CredentialLabel>,
+        target: &Target,
+    ) -> Result<Option<Credential>, Failure> {
+        let wanted = Wanted {
+            host: &target.endpoint.host,
+            mac: target.known_mac,
+            now: self.clock.now(),
+        };
+        self.credentials.choose(label, &wanted)
     }
 
     /// Sets where the vendor's library and bridges are.

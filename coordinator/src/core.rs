@@ -11,6 +11,7 @@ use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::ApiError;
 use tvtfleet_proto::model::time::UtcMillis;
 
+use crate::audit::RefusalLimit;
 use crate::config::CoordinatorConfig;
 use crate::jobs::tracker::Grace;
 use crate::presence::{Moment, Presence};
@@ -38,6 +39,10 @@ pub(crate) struct Core {
     jobs_changed: Arc<watch::Sender<u64>>,
     /// Set off when a want document has become outdated.
     pub(crate) wants_outdated: Arc<Notify>,
+    /// Set off when the audit has a new row.
+    pub(crate) audited: Arc<Notify>,
+    /// How many refusals the audit still takes.
+    pub(crate) refusals: Arc<RefusalLimit>,
     /// Since when the results stream has been empty.
     idle_since: Arc<Mutex<Option<Instant>>>,
 }
@@ -62,6 +67,8 @@ impl Core {
             presence: Arc::new(Mutex::new(presence)),
             jobs_changed: Arc::new(watch::Sender::new(0)),
             wants_outdated: Arc::new(Notify::new()),
+            audited: Arc::new(Notify::new()),
+            refusals: Arc::default(),
             idle_since: Arc::default(),
         }
     }
@@ -106,6 +113,13 @@ impl Core {
             expire: self.config.timing.expire_grace,
             cancel: self.config.timing.cancel_grace,
         }
+    }
+
+    /// The name of an operator, or the key where there is none.
+    pub(crate) fn operator_name(&self, key: &str) -> String {
+        let trust = self.trust.as_deref();
+        let grant = trust.and_then(|trust| trust.operator(key));
+        grant.map_or_else(|| key.to_owned(), |grant| grant.name)
     }
 
     /// Wakes whoever watches jobs, and the writer of want documents.

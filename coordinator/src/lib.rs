@@ -11,6 +11,7 @@
 //! them follow one leader.
 
 mod agents;
+mod audit;
 mod channels;
 mod checkup;
 pub mod config;

@@ -57,5 +57,7 @@ fn cutoffs(core: &Core) -> Cutoffs {
         states: before(keep.states),
         changes: before(keep.changes),
         quarantine: before(keep.quarantine),
+        audit: before(keep.audit),
+        now,
     }
 }

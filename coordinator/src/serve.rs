@@ -15,6 +15,7 @@ use tvtfleet_proto::model::api::{
     ListSites, ReadResults, ReadSearches, ShowDevice, ShowJob, SiteView, SubmitJob, Submitted,
     WATCH_MAX,
 };
+use tvtfleet_proto::model::audit::ListAudit;
 use tvtfleet_proto::model::change::ListChanges;
 use tvtfleet_proto::model::id::JobId;
 use tvtfleet_proto::model::job::JobView;
@@ -25,9 +26,10 @@ use tvtfleet_proto::wire::v1;
 use crate::checkup;
 use crate::core::Core;
 use crate::intake::chain;
-use crate::store::{DbError, StoreError, inventory, job, site};
+use crate::store::{DbError, StoreError, audit, inventory, job, site};
 use crate::trust::Caller;
 
+mod audited;
 mod check;
 mod confine;
 mod history;
@@ -46,6 +48,18 @@ static HELD: Semaphore = Semaphore::const_new(HELD_MAX);
 
 /// Answers one request of an operator.
 pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
+    let answered = answer_unrecorded(&core, &call).await;
+    if let Err(error) = &answered
+        && let Some((user, op)) = subject::parse_api(&call.subject)
+    {
+        let asker = core.operator_name(user);
+        audited::refused(&core, &call, (&asker, user), op, error).await;
+    }
+    answered
+}
+
+/// As [`answer`], where a refusal leaves no trace in the audit: a standby writes nothing.
+pub(crate) async fn answer_unrecorded(core: &Core, call: &Call) -> Result<Reply, ApiError> {
     let Some((user, op)) = subject::parse_api(&call.subject) else {
         return Err(refuse(
             ErrorCode::MessageInvalid,
@@ -54,6 +68,15 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
         ));
     };
     let caller = Caller::admit(core.trust.as_deref(), user, op)?;
+    answer_admitted(core, call, &caller, op).await
+}
+
+async fn answer_admitted(
+    core: &Core,
+    call: &Call,
+    caller: &Caller,
+    op: ApiOp,
+) -> Result<Reply, ApiError> {
     let user = caller.name.as_str();
     match op {
         ApiOp::JobSubmit => {
@@ -61,12 +84,12 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .open::<v1::SubmitJob>()?
                 .try_into()
                 .map_err(unreadable)?;
-            confine::job(&core, &caller, &mut request.spec.selector).await?;
+            confine::job(core, caller, &mut request.spec.selector).await?;
             let order = request.spec.work.order.as_ref();
             if let Some(undo) = order.and_then(|order| order.undo) {
-                confine::seen_job(&core, &caller, undo).await?;
+                confine::seen_job(core, caller, undo).await?;
             }
-            let submitted = submit(&core, &call, user, request).await?;
+            let submitted = submit(core, call, caller, request).await?;
             Ok(Reply::of(&v1::Submitted::from(submitted)))
         }
         ApiOp::JobList => {
@@ -74,16 +97,16 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .open::<v1::ListJobs>()?
                 .try_into()
                 .map_err(unreadable)?;
-            let jobs = read(&core, "list jobs", move |db| job::list(db, &request)).await?;
-            let jobs = confine::jobs(&core, &caller, jobs).await?;
+            let jobs = read(core, "list jobs", move |db| job::list(db, &request)).await?;
+            let jobs = confine::jobs(core, caller, jobs).await?;
             Ok(Reply::of(&v1::JobList {
                 jobs: jobs.into_iter().map(v1::JobView::from).collect(),
             }))
         }
         ApiOp::JobShow => {
             let request: ShowJob = call.open::<v1::ShowJob>()?.try_into().map_err(unreadable)?;
-            let request = confine::shown_job(&core, &caller, request).await?;
-            let status = show_job(&core, request).await?;
+            let request = confine::shown_job(core, caller, request).await?;
+            let status = show_job(core, request).await?;
             Ok(Reply::of(&v1::JobStatus::from(status)))
         }
         ApiOp::JobCancel => {
@@ -91,8 +114,8 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .open::<v1::CancelJob>()?
                 .try_into()
                 .map_err(unreadable)?;
-            confine::seen_job(&core, &caller, request.job).await?;
-            let view = cancel(&core, user, request.job).await?;
+            confine::seen_job(core, caller, request.job).await?;
+            let view = cancel(core, caller, request.job).await?;
             Ok(Reply::of(&v1::JobView::from(view)))
         }
         ApiOp::JobSign => {
@@ -105,9 +128,9 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .open::<v1::ReadResults>()?
                 .try_into()
                 .map_err(unreadable)?;
-            confine::seen_job(&core, &caller, request.job).await?;
+            confine::seen_job(core, caller, request.job).await?;
             let online = core.presence().online(core.now().instant);
-            let page = read(&core, "read results", move |db| {
+            let page = read(core, "read results", move |db| {
                 job::page(db, &request, &online)
             })
             .await?;
@@ -118,8 +141,8 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .open::<v1::ReadSearches>()?
                 .try_into()
                 .map_err(unreadable)?;
-            confine::seen_job(&core, &caller, request.job).await?;
-            let page = read(&core, "read discoveries", move |db| {
+            confine::seen_job(core, caller, request.job).await?;
+            let page = read(core, "read discoveries", move |db| {
                 job::searches(db, &request)
             })
             .await?;
@@ -132,7 +155,7 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .map_err(unreadable)?;
             caller.confine(&mut request.tenants)?;
             check::list_devices(&request)?;
-            let page = read(&core, "list devices", move |db| {
+            let page = read(core, "list devices", move |db| {
                 inventory::list(db, &request)
             })
             .await?;
@@ -140,7 +163,7 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
         }
         ApiOp::InventoryShow => {
             let request: ShowDevice = call.open::<v1::ShowDevice>()?.into();
-            let view = read(&core, "show a device", move |db| {
+            let view = read(core, "show a device", move |db| {
                 inventory::show(db, &request)
             })
             .await?;
@@ -155,12 +178,12 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
             for (site, _) in &request.entries {
                 caller.check_site(site)?;
             }
-            let imported = import(&core, user, request).await?;
+            let imported = import(core, caller, request).await?;
             Ok(Reply::of(&imported))
         }
         ApiOp::InventoryEdit => {
             let request = call.open::<v1::EditDevices>()?.into();
-            let page = history::edit(&core, user, request).await?;
+            let page = history::edit(core, caller, request).await?;
             Ok(Reply::of(&v1::DevicePage::from(page)))
         }
         ApiOp::InventoryResults => {
@@ -169,7 +192,7 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .try_into()
                 .map_err(unreadable)?;
             caller.check_site(&request.site)?;
-            let imported = history::import_results(&core, user, request).await?;
+            let imported = history::import_results(core, caller, request).await?;
             Ok(Reply::of(&v1::Imported::from(imported)))
         }
         ApiOp::ChangeList => {
@@ -178,12 +201,12 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .try_into()
                 .map_err(unreadable)?;
             caller.confine(&mut request.tenants)?;
-            let page = history::list_changes(&core, request).await?;
+            let page = history::list_changes(core, request).await?;
             Ok(Reply::of(&v1::ChangePage::from(page)))
         }
         ApiOp::QueryRun => {
             let request = call.open::<v1::RunQuery>()?.into();
-            let page = history::query(&core, user, request).await?;
+            let page = history::query(core, user, request).await?;
             Ok(Reply::of(&v1::QueryPage::from(page)))
         }
         ApiOp::SiteList => {
@@ -192,7 +215,7 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .try_into()
                 .map_err(unreadable)?;
             caller.confine(&mut request.tenants)?;
-            let sites = list_sites(&core, request).await?;
+            let sites = list_sites(core, request).await?;
             Ok(Reply::of(&v1::SiteList {
                 sites: sites.into_iter().map(v1::SiteView::from).collect(),
             }))
@@ -200,7 +223,7 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
         ApiOp::SiteAdd => {
             let request: AddSite = call.open::<v1::AddSite>()?.try_into().map_err(unreadable)?;
             caller.check_site(&request.site)?;
-            let view = add_site(&core, user, request).await?;
+            let view = add_site(core, caller, request).await?;
             Ok(Reply::of(&v1::SiteView::from(view)))
         }
         ApiOp::AgentList => {
@@ -213,12 +236,20 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                     .collect(),
             }))
         }
+        ApiOp::AuditList => {
+            let request: ListAudit = call
+                .open::<v1::ListAudit>()?
+                .try_into()
+                .map_err(unreadable)?;
+            let page = audited::list(core, caller, request).await?;
+            Ok(Reply::of(&v1::AuditPage::from(page)))
+        }
         ApiOp::CoordinatorCheck => {
-            let checkup = checkup::examine(&core).await.map_err(store_error)?;
+            let checkup = checkup::examine(core).await.map_err(store_error)?;
             Ok(Reply::of(&v1::Checkup::from(checkup)))
         }
         ApiOp::CoordinatorInfo => {
-            let at = read(&core, "read the cursor", site::position).await?;
+            let at = read(core, "read the cursor", site::position).await?;
             Ok(Reply::of(&v1::CoordinatorInfo::from(CoordinatorInfo {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 started_at: core.started_at,
@@ -228,7 +259,7 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
         }
         ApiOp::RosterUpdate => {
             let document = call.open::<v1::SignedDocument>()?.into();
-            let taken = roster::take(&core, document).await?;
+            let taken = roster::take(core, caller, document).await?;
             Ok(Reply::of(&taken))
         }
     }
@@ -279,12 +310,12 @@ async fn read<T: Send + 'static>(
 async fn submit(
     core: &Core,
     call: &Call,
-    user: &str,
+    caller: &Caller,
     request: SubmitJob,
 ) -> Result<Submitted, ApiError> {
     check::job(&request.spec)?;
     let span = tracing::info_span!("job.submit", { attribute::JOB } = tracing::field::Empty);
-    submit_checked(core, call, user, request)
+    submit_checked(core, call, caller, request)
         .instrument(span)
         .await
 }
@@ -292,7 +323,7 @@ async fn submit(
 async fn submit_checked(
     core: &Core,
     call: &Call,
-    user: &str,
+    caller: &Caller,
     request: SubmitJob,
 ) -> Result<Submitted, ApiError> {
     let now = core.clock.now();
@@ -301,16 +332,25 @@ async fn submit_checked(
         id: JobId::new(Uuid::new_v7(uuid_time(now.millis()))),
         idempotency: request.idempotency_key,
         spec: request.spec,
-        user: user.to_owned(),
+        user: caller.name.clone(),
         now,
         traceparent: trace::traceparent(&call.context),
         needs_order,
     };
+    let (user, key) = (caller.name.as_str(), caller.user_key.clone());
     let id = core
         .store
-        .write("submit a job", move |db| job::submit(db, &submission))
+        .write("submit a job", move |db| {
+            let id = job::submit(db, &submission)?;
+            // One that was submitted before has its row.
+            if id == submission.id {
+                audit::submitted(db, &submission, &key)?;
+            }
+            Ok(id)
+        })
         .await
         .map_err(store_error)?;
+    core.audited.notify_one();
     core.jobs_changed();
     tracing::Span::current().record(attribute::JOB, id.to_string());
     let job = view(core, id).await?;
@@ -379,15 +419,24 @@ async fn hold(core: &Core, id: JobId, after: u64, wait: Duration) -> Result<(), 
     }
 }
 
-async fn cancel(core: &Core, user: &str, id: JobId) -> Result<JobView, ApiError> {
+async fn cancel(core: &Core, caller: &Caller, id: JobId) -> Result<JobView, ApiError> {
     let now = core.clock.now();
+    let user = caller.name.as_str();
+    let (who, key) = (caller.name.clone(), caller.user_key.clone());
     let changed = core
         .store
-        .write("cancel a job", move |db| job::cancel(db, id, now))
+        .write("cancel a job", move |db| {
+            let changed = job::cancel(db, id, now)?;
+            if changed {
+                audit::cancelled(db, id, &who, &key, now)?;
+            }
+            Ok(changed)
+        })
         .await
         .map_err(store_error)?;
     if changed {
         tracing::info!(tvt.job.id = %id, user, "job cancelled");
+        core.audited.notify_one();
         core.jobs_changed();
     }
     view(core, id).await
@@ -415,17 +464,36 @@ fn unknown_job(id: JobId) -> ApiError {
     )
 }
 
-async fn import(core: &Core, user: &str, request: ImportDevices) -> Result<v1::Imported, ApiError> {
+async fn import(
+    core: &Core,
+    caller: &Caller,
+    request: ImportDevices,
+) -> Result<v1::Imported, ApiError> {
+    let user = caller.name.as_str();
     let (request, refused) = check::import(request)?;
     let now = core.clock.now();
     let id = request.import;
+    let mut row = audited::row(core, caller, ApiOp::InventoryImport)
+        .for_sites(request.entries.iter().map(|(site, _)| site.clone()));
+    row.devices = u32::try_from(request.entries.len()).unwrap_or(u32::MAX);
+    row.detail = format!("import {id}");
     let mut imported = core
         .store
         .write("import devices", move |db| {
-            inventory::import(db, &request, now)
+            let imported = inventory::import(db, &request, now)?;
+            row.outcome = format!(
+                "{} added, {} updated, {} unchanged, {} refused",
+                imported.added,
+                imported.updated,
+                imported.unchanged,
+                imported.refused.len()
+            );
+            audit::append(db, row)?;
+            Ok(imported)
         })
         .await
         .map_err(store_error)?;
+    core.audited.notify_one();
     for site in &imported.sites_added {
         core.presence().add(site);
     }
@@ -458,14 +526,27 @@ async fn list_sites(core: &Core, request: ListSites) -> Result<Vec<SiteView>, Ap
     Ok(sites)
 }
 
-async fn add_site(core: &Core, user: &str, request: AddSite) -> Result<SiteView, ApiError> {
+async fn add_site(core: &Core, caller: &Caller, request: AddSite) -> Result<SiteView, ApiError> {
     check::site(&request)?;
+    let user = caller.name.as_str();
+    let mut row = audited::row(core, caller, ApiOp::SiteAdd).for_sites([request.site.clone()]);
+    row.detail = format!(
+        "name {:?}, labels {}",
+        request.display_name,
+        request.labels.join(",")
+    );
     let (site, now) = (request.site.clone(), core.clock.now());
     let added = core
         .store
-        .write("add a site", move |db| site::add(db, &request, now))
+        .write("add a site", move |db| {
+            let added = site::add(db, &request, now)?;
+            row.outcome = if added { "added" } else { "changed" }.to_owned();
+            audit::append(db, row)?;
+            Ok(added)
+        })
         .await
         .map_err(store_error)?;
+    core.audited.notify_one();
     core.presence().add(&site);
     tracing::info!(tvt.site.id = %site, user, added, "site added or changed");
     let views = list_sites(

@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    admin, agents, backends, changes, completions, decode, device, diff, discover, doctor,
+    admin, agents, audit, backends, changes, completions, decode, device, diff, discover, doctor,
     inventory, jobs, local, man, run, scan, sites, sql, status,
 };
 use crate::env;
@@ -61,6 +61,9 @@ pub(crate) enum Command {
     /// Set up and govern a fleet: accounts, tenants, operators, joining
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Read and check who asked what, and what came of it
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Look at all parts of the fleet and say what to do
     Doctor(doctor::Args),
     /// Print a completion script for a shell
@@ -89,6 +92,7 @@ impl Command {
             Self::Decode(_) => "decode",
             Self::Status(_) => "status",
             Self::Admin(_) => "admin",
+            Self::Audit(_) => "audit",
             Self::Doctor(_) => "doctor",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
@@ -114,6 +118,7 @@ impl Command {
             Self::Decode(args) => args.run(io),
             Self::Status(args) => args.run(io).await,
             Self::Admin(command) => command.run(io).await,
+            Self::Audit(command) => command.run(io).await,
             Self::Doctor(args) => args.run(io).await,
             Self::Completions(args) => args.run(io),
             Self::Man(args) => args.run(io),

@@ -13,6 +13,7 @@ use tvtfleet_proto::model::api::{
     ListDevices, ListJobs, ListSites, Page, ReadResults, ReadSearches, ResultRow, ShowDevice,
     ShowJob, SignJob, SiteSearched, SiteView, SubmitJob, Submitted, UnsignedWork,
 };
+use tvtfleet_proto::model::audit::{AuditPage, ListAudit};
 use tvtfleet_proto::model::change::{Change, ChangePage, ListChanges};
 use tvtfleet_proto::model::checkup::Checkup;
 use tvtfleet_proto::model::id::{JobId, SiteId, TargetNo};
@@ -264,6 +265,12 @@ impl Server {
     /// Lists one page of changes, perhaps once there are any.
     pub(crate) async fn changes_page(&self, request: ListChanges) -> Result<ChangePage, CliError> {
         self.ask::<v1::ListChanges, v1::ChangePage, _>(ApiOp::ChangeList, request)
+            .await
+    }
+
+    /// Reads one page of the audit.
+    pub(crate) async fn audit_page(&self, request: ListAudit) -> Result<AuditPage, CliError> {
+        self.ask::<v1::ListAudit, v1::AuditPage, _>(ApiOp::AuditList, request)
             .await
     }
 

@@ -142,6 +142,10 @@ registry! {
     CredentialInvalid = "device.credential_invalid", Config, retry false;
     /// No credential is known for this device.
     CredentialMissing = "device.credential_missing", Config, retry false;
+    /// Two credentials of the site are for this device; none is tried.
+    CredentialAmbiguous = "device.credential_ambiguous", Config, retry false;
+    /// The credential for this device may not be used any more.
+    CredentialExpired = "device.credential_expired", Config, retry false;
     /// The user name is longer than the device's field.
     UsernameTooLong = "device.username_too_long", Config, retry false;
     /// The password is longer than the device's field.
@@ -360,6 +364,9 @@ registry! {
     TrustForbidden = "trust.forbidden", Refused, retry false;
     /// A job changes devices, and no order that the agent believes covers just this work.
     OrderRefused = "trust.order_refused", Refused, retry false;
+
+    /// A row of the audit was altered, taken out or moved, or rows at an end of it are missing.
+    AuditBroken = "audit.broken", Storage, retry false;
 
     /// No space is left on a disk.
     StorageFull = "storage.full", Storage, retry true;

@@ -148,6 +148,8 @@ pub enum ApiOp {
     RosterUpdate,
     /// Looks at everything and says what to do.
     CoordinatorCheck,
+    /// Reads the audit.
+    AuditList,
 }
 
 impl ApiOp {
@@ -157,6 +159,7 @@ impl ApiOp {
         match self {
             Self::JobSubmit
             | Self::JobCancel
+            | Self::JobSign
             | Self::InventoryImport
             | Self::InventoryEdit
             | Self::InventoryResults
@@ -173,7 +176,8 @@ impl ApiOp {
             | Self::SiteList
             | Self::AgentList
             | Self::CoordinatorInfo
-            | Self::CoordinatorCheck => false,
+            | Self::CoordinatorCheck
+            | Self::AuditList => false,
         }
     }
 
@@ -199,6 +203,7 @@ impl ApiOp {
         Self::CoordinatorInfo,
         Self::RosterUpdate,
         Self::CoordinatorCheck,
+        Self::AuditList,
     ];
 
     /// The two tokens in the subject.
@@ -225,6 +230,7 @@ impl ApiOp {
             Self::CoordinatorInfo => ("coordinator", "info"),
             Self::RosterUpdate => ("roster", "update"),
             Self::CoordinatorCheck => ("coordinator", "check"),
+            Self::AuditList => ("audit", "list"),
         }
     }
 }

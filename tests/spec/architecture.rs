@@ -255,6 +255,8 @@ fn secrets_are_shown_in_few_places() {
         "agent/src/credentials",
         // The agent's own keys, into files of mode 0600.
         "agent/src/identity/",
+        // What is sealed, and the key that it is sealed with.
+        "agent/src/vault/",
         // The coordinator's own key.
         "coordinator/src/trust/known.rs",
         // The key of a credentials file, to sign with.

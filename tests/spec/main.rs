@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod audit;
 mod bounds;
 mod bridges;
 mod bus_connect;

@@ -16,7 +16,7 @@ use tvtfleet_proto::model::secret::Secret;
 
 use super::{
     AgentConfig, CREDENTIALS_VARIABLE, ConfigError, DATA_DIR_VARIABLE, NATS_VARIABLES,
-    SITE_VARIABLE, TENANT_VARIABLE,
+    SITE_VARIABLE, TENANT_VARIABLE, VAULT_KEY_VARIABLE,
 };
 use crate::device::vendor::{BadBridgeUrl, VendorSettings};
 use crate::device::{PORTS_MAX, ProtocolSettings, WebPort, WebSettings};
@@ -38,6 +38,7 @@ pub(super) struct File {
     site: Option<String>,
     data_dir: Option<PathBuf>,
     credentials_file: Option<PathBuf>,
+    vault_key_file: Option<PathBuf>,
     #[serde(default)]
     nats: NatsSection,
     #[serde(default)]
@@ -173,6 +174,7 @@ impl File {
         let base = AgentConfig::new(site, data_dir, String::new());
         Ok(AgentConfig {
             credentials_file: file_of(CREDENTIALS_VARIABLE, self.credentials_file),
+            vault_key_file: file_of(VAULT_KEY_VARIABLE, self.vault_key_file),
             nats,
             identity,
             parallel: self.limits.parallel.unwrap_or(base.parallel),

@@ -81,11 +81,13 @@ impl<'a> Turn<'a> {
             .credential
             .as_ref()
             .or(shared.options.credential.as_ref());
-        let credential = site.credentials.find(label);
+        let (credential, mut ended) = match site.credential_for(label, &target) {
+            Ok(credential) => (credential, None),
+            Err(failure) => (None, Some(failure)),
+        };
         let scope = AskScope::default();
         let visit = visit(shared, &target, credential.as_ref(), &scope);
         let mut web = WebApiDevice::new(visit, true);
-        let mut ended: Option<Failure> = None;
         let mut refused = false;
         for channel in std::mem::take(&mut self.channels) {
             if shared.cancel.is_cancelled() {

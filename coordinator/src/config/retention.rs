@@ -19,10 +19,13 @@ pub struct Retention {
     pub changes: Option<Duration>,
     /// Messages that were set aside.
     pub quarantine: Option<Duration>,
+    /// Rows of the audit.
+    pub audit: Option<Duration>,
 }
 
 impl Default for Retention {
-    /// Results for a year, states and changes for two, what was set aside for 90 days.
+    /// Results for a year, states and changes for two, what was set aside for 90 days, the audit for
+    /// five years.
     fn default() -> Self {
         let days = |days: u64| Some(Duration::from_secs(days.saturating_mul(DAY_SECONDS)));
         Self {
@@ -30,6 +33,7 @@ impl Default for Retention {
             states: days(730),
             changes: days(730),
             quarantine: days(90),
+            audit: days(1826),
         }
     }
 }
@@ -42,6 +46,7 @@ pub(super) struct RetentionSection {
     states_days: Option<u64>,
     changes_days: Option<u64>,
     quarantine_days: Option<u64>,
+    audit_days: Option<u64>,
 }
 
 impl RetentionSection {
@@ -57,6 +62,7 @@ impl RetentionSection {
             states: keep(self.states_days, default.states),
             changes: keep(self.changes_days, default.changes),
             quarantine: keep(self.quarantine_days, default.quarantine),
+            audit: keep(self.audit_days, default.audit),
         }
     }
 }

@@ -113,5 +113,7 @@ async fn answer(
         None => "of unknown age".to_owned(),
     };
     let note = format!("the standby {name} answers for {leader}; what it knows is {behind}");
-    Ok(serve::answer(core, call).await?.with_note(note))
+    Ok(serve::answer_unrecorded(&core, &call)
+        .await?
+        .with_note(note))
 }

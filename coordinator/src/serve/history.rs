@@ -5,11 +5,13 @@ use std::time::Duration;
 use tvtfleet_proto::model::api::{ApiError, DeviceView, Imported, Page, WATCH_MAX};
 use tvtfleet_proto::model::change::{ChangePage, ListChanges};
 use tvtfleet_proto::model::query::{EditDevices, ImportResults, QueryPage, RunQuery};
+use tvtfleet_proto::subject::ApiOp;
 
 use crate::core::Core;
-use crate::store::{change, inventory};
+use crate::store::{audit, change, inventory};
+use crate::trust::Caller;
 
-use super::{HELD, LOOK_GAP, check, read, store_error};
+use super::{HELD, LOOK_GAP, audited, check, read, store_error};
 
 /// Devices whose channels are written to the table of channels in one transaction.
 const PORTION: u32 = 200;
@@ -55,38 +57,82 @@ pub(super) async fn list_changes(
 /// Labels, notes or forgets devices.
 pub(super) async fn edit(
     core: &Core,
-    user: &str,
+    caller: &Caller,
     request: EditDevices,
 ) -> Result<Page<DeviceView>, ApiError> {
     check::edit(&request)?;
     let now = core.clock.now();
     let (count, forget) = (request.devices.len(), request.forget);
+    let user = caller.name.as_str();
+    let mut row = audited::row(core, caller, ApiOp::InventoryEdit);
+    row.devices = u32::try_from(count).unwrap_or(u32::MAX);
+    row.detail = described(&request);
     let page = core
         .store
-        .write("edit devices", move |db| inventory::edit(db, &request, now))
+        .write("edit devices", move |db| {
+            let page = inventory::edit(db, &request, now)?;
+            let sites = page.rows.iter().map(|device| device.site.clone());
+            audit::append(db, row.for_sites(sites))?;
+            Ok(page)
+        })
         .await
         .map_err(store_error)?;
+    core.audited.notify_one();
     core.jobs_changed();
     tracing::info!(user, devices = count, forget, "devices edited");
     Ok(page)
 }
 
+/// What an edit does to which devices.
+fn described(request: &EditDevices) -> String {
+    let mut text = Vec::new();
+    for (verb, labels) in [
+        ("label", &request.add_labels),
+        ("take the label", &request.remove_labels),
+    ] {
+        if !labels.is_empty() {
+            text.push(format!("{verb} {}", labels.join(",")));
+        }
+    }
+    for (verb, is_asked) in [
+        ("note", request.note.is_some()),
+        ("verify", request.verify),
+        ("forget", request.forget),
+    ] {
+        if is_asked {
+            text.push(verb.to_owned());
+        }
+    }
+    format!("{}: {}", text.join(", "), request.devices.join(", "))
+}
+
 /// Brings in results of an earlier scan.
 pub(super) async fn import_results(
     core: &Core,
-    user: &str,
+    caller: &Caller,
     request: ImportResults,
 ) -> Result<Imported, ApiError> {
     check::results(&request)?;
     let (id, site) = (request.import, request.site.clone());
+    let user = caller.name.as_str();
+    let mut row = audited::row(core, caller, ApiOp::InventoryResults).for_sites([site.clone()]);
+    row.devices = u32::try_from(request.results.len()).unwrap_or(u32::MAX);
+    row.detail = format!("import {id}");
     let now = core.clock.now();
     let imported = core
         .store
         .write("import results", move |db| {
-            inventory::import_results(db, &request, now)
+            let imported = inventory::import_results(db, &request, now)?;
+            row.outcome = format!(
+                "{} added, {} updated, {} unchanged",
+                imported.added, imported.updated, imported.unchanged
+            );
+            audit::append(db, row)?;
+            Ok(imported)
         })
         .await
         .map_err(store_error)?;
+    core.audited.notify_one();
     core.jobs_changed();
     tracing::info!(
         import = %id, tvt.site.id = %site, user, added = imported.added,

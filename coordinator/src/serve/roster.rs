@@ -3,16 +3,20 @@
 use tvtfleet_bus::trust::SignedDocument;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::ApiError;
+use tvtfleet_proto::model::audit::AuditEntry;
+use tvtfleet_proto::subject::ApiOp;
 use tvtfleet_proto::wire::v1;
 
 use crate::core::Core;
-use crate::store::belief;
+use crate::store::{audit, belief};
+use crate::trust::Caller;
 
-use super::{read, refuse, store_error};
+use super::{audited, read, refuse, store_error};
 
 /// Believes a newer roster, stores it, and names the agents that are revoked.
 pub(super) async fn take(
     core: &Core,
+    caller: &Caller,
     document: SignedDocument,
 ) -> Result<v1::RosterTaken, ApiError> {
     let Some(trust) = core.trust.clone() else {
@@ -34,14 +38,23 @@ pub(super) async fn take(
     })?;
     let revision = adopted.revision;
     if adopted.is_new {
+        let row = AuditEntry {
+            // Whoever brings the words: they are those of whoever holds the fleet's folder.
+            who: "authority".to_owned(),
+            detail: format!("revision {revision} of whom to believe"),
+            outcome: trust.summary(),
+            ..audited::row(core, caller, ApiOp::RosterUpdate)
+        };
         core.store
             .write("store the roster", move |db| {
-                belief::save_roster(db, revision, &text)
+                belief::save_roster(db, revision, &text)?;
+                audit::append(db, row)
             })
             .await
             .map_err(store_error)?;
         // The agents hear whose orders count.
         core.wants_outdated.notify_one();
+        core.audited.notify_one();
         tracing::info!(revision, "the authority's roster has changed");
     }
     let mut revoked = Vec::new();

@@ -3,14 +3,16 @@
 use tvtfleet_bus::trust::{ChangeOrder, OperatorList, OrderFault, SignedDocument};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::{ApiError, SignJob, UnsignedWork};
+use tvtfleet_proto::model::audit::AuditEntry;
 use tvtfleet_proto::model::signed::SignedStatement;
+use tvtfleet_proto::subject::ApiOp;
 use tvtfleet_proto::wire::v1;
 
 use crate::core::Core;
-use crate::store::job;
+use crate::store::{audit, job};
 use crate::trust::{Caller, Trust};
 
-use super::{confine, read, refuse, store_error, unknown_job};
+use super::{audited, confine, read, refuse, store_error, unknown_job};
 
 /// The most orders of one request.
 const ORDERS_MAX: usize = 2_000;
@@ -43,14 +45,23 @@ pub(super) async fn sign(
             orders.push((site, order, signed));
         }
         let now = core.clock.now();
+        let row = AuditEntry {
+            job: Some(id),
+            outcome: format!("{} orders were stored", orders.len()),
+            ..audited::row(core, caller, ApiOp::JobSign)
+                .for_sites(orders.iter().map(|(site, ..)| site.clone()))
+        };
         let signed = core
             .store
             .write("store orders", move |db| {
-                job::sign(db, id, &orders, now).map(|()| orders.len())
+                job::sign(db, id, &orders, now)?;
+                audit::append(db, row)?;
+                Ok(orders.len())
             })
             .await
             .map_err(store_error)?;
         tracing::info!(tvt.job.id = %id, user = caller.name, sites = signed, "work was signed");
+        core.audited.notify_one();
         core.jobs_changed();
     }
     read(core, "read unsigned work", move |db| job::unsigned(db, id))

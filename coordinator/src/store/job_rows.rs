@@ -17,7 +17,7 @@ use super::columns::{
 };
 use super::error::DbError;
 use super::pack::unpack;
-use super::wants;
+use super::{audit_rows, wants};
 
 const TRACK: &str = "deadline_at, cancelled_at, braked, ended_at, state, sites_total, sites_ended,
     sites_expired, total, ok, failed, channels, version";
@@ -35,8 +35,13 @@ pub(super) fn find(db: &Connection, job: JobId) -> Result<Option<(JobRow, JobTra
     }
 }
 
-/// Writes what the tracker says of a job, as a new version of it.
+/// Writes what the tracker says of a job, as a new version of it. The end of a job goes into the
+/// audit, once.
 pub(super) fn save(db: &Connection, row: JobRow, track: &JobTrack) -> Result<(), DbError> {
+    let ends = track.ended_at.is_some() && {
+        let mut query = db.prepare_cached("SELECT ended_at IS NULL FROM jobs WHERE id = ?1")?;
+        query.query_row([row], |row| row.get(0))?
+    };
     let mut query = db.prepare_cached(
         "UPDATE jobs SET cancelled_at = ?2, ended_at = ?3, state = ?4, sites_ended = ?5,
                 sites_expired = ?6, ok = ?7, failed = ?8, channels = ?9, braked = ?10, total = ?11,
@@ -56,6 +61,9 @@ pub(super) fn save(db: &Connection, row: JobRow, track: &JobTrack) -> Result<(),
         track.braked,
         track.devices.total,
     ])?;
+    if ends {
+        audit_rows::ended(db, row, track)?;
+    }
     Ok(())
 }
 

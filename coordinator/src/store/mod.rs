@@ -5,6 +5,7 @@
 //! agent is a promise that holds through a power cut.
 
 mod apply;
+mod audit_rows;
 mod brake;
 mod change_log;
 mod changes;
@@ -95,6 +96,13 @@ pub(crate) mod site {
     pub(crate) use super::sites::{Standing, add, list, remember_seen, standings};
     pub(crate) use super::stream::{position, restart};
     pub(crate) use super::wants::{DirtyWant, Written, all, dirty, work, written};
+}
+
+/// Who asked what, and what came of it.
+pub(crate) mod audit {
+    pub(crate) use super::audit_rows::{
+        append, cancelled, described, hash_of, head, list, submitted,
+    };
 }
 
 /// Whom the fleet believes.

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use tvtfleet_proto::model::time::UtcMillis;
 
+use super::audit_rows;
 use super::columns::JobRow;
 use super::error::DbError;
 
@@ -21,6 +22,10 @@ pub(crate) struct Cutoffs {
     pub(crate) changes: Option<UtcMillis>,
     /// Messages set aside before.
     pub(crate) quarantine: Option<UtcMillis>,
+    /// Rows of the audit recorded before.
+    pub(crate) audit: Option<UtcMillis>,
+    /// What the audit says of when that was.
+    pub(crate) now: UtcMillis,
 }
 
 /// Takes out at most `portion` rows. Returns how many; 0 where nothing is left to take out.
@@ -46,8 +51,14 @@ pub(crate) fn prune(db: &Connection, cutoffs: &Cutoffs, portion: u32) -> Result<
             return Ok(gone);
         }
     }
-    match cutoffs.quarantine {
-        Some(before) => take(db, "quarantine", "at", before.millis(), portion),
+    if let Some(before) = cutoffs.quarantine {
+        let gone = take(db, "quarantine", "at", before.millis(), portion)?;
+        if gone > 0 {
+            return Ok(gone);
+        }
+    }
+    match cutoffs.audit {
+        Some(before) => audit_rows::prune(db, before, cutoffs.now, portion),
         None => Ok(0),
     }
 }

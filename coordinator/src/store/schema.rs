@@ -44,6 +44,10 @@ const STEPS: &[Step] = &[
         sql: include_str!("schema-9.sql"),
         fill: None,
     },
+    Step {
+        sql: include_str!("schema-10.sql"),
+        fill: None,
+    },
 ];
 
 /// Fills what a step made room for.

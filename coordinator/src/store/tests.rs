@@ -1,5 +1,6 @@
 //! The database under duplicates, reordering, crashes, lost streams and hostile messages.
 
+mod audit;
 mod changes;
 mod devices;
 mod discovery;

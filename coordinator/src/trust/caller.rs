@@ -28,7 +28,7 @@ pub(crate) struct Caller {
     pub(crate) name: String,
     /// For which tenants.
     pub(crate) scope: Scope,
-    /// The key with which the operator connects and signs.
+    /// The key in the subject, with which the operator connects and signs.
     pub(crate) user_key: String,
 }
 
@@ -55,7 +55,7 @@ const fn needed(op: ApiOp) -> Role {
         | ApiOp::InventoryImport
         | ApiOp::InventoryEdit
         | ApiOp::InventoryResults => Role::Operator,
-        ApiOp::SiteAdd => Role::Admin,
+        ApiOp::SiteAdd | ApiOp::AuditList => Role::Admin,
     }
 }
 

@@ -13,13 +13,16 @@ use tvtfleet_bus::trust::{
 };
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::ApiError;
+use tvtfleet_proto::model::audit::{AuditDecision, AuditEntry};
 use tvtfleet_proto::model::id::SiteId;
 use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::wire::v1;
 use tvtfleet_proto::wire::v1::enrol_request::Kind;
 
+use crate::audit;
 use crate::core::Core;
 use crate::serve::store_error;
+use crate::store::audit as rows;
 use crate::store::belief::{self, AgentKey};
 
 use super::Trust;
@@ -66,6 +69,12 @@ pub(crate) async fn answer(
         Ok(reply) => Ok(reply),
         Err(Refusal::Store(error)) => Err(store_error(error)),
         Err(refusal) => {
+            let entry = AuditEntry {
+                code: ErrorCode::TrustRefused.as_str().to_owned(),
+                outcome: refusal.to_string(),
+                ..audit::row_of(&core, "agent", "", "agent.admit", AuditDecision::Refused)
+            };
+            audit::note_refused(&core, entry.for_sites(site)).await;
             tracing::warn!(
                 error.type = ErrorCode::TrustRefused.as_str(), subject = call.subject,
                 reason = %refusal, "nobody is let in"
@@ -151,12 +160,33 @@ async fn enrol(
         return Err(Refusal::Revoked);
     }
     let stored = agent.clone();
+    let row = audit::row_of(
+        core,
+        "agent",
+        &agent.user_key,
+        "agent.enrol",
+        AuditDecision::Admitted,
+    );
+    let row = AuditEntry {
+        detail: format!("ticket {}, host {:?}", ticket.id, agent.hostname),
+        outcome: "enrolled".to_owned(),
+        ..row
+    }
+    .for_sites([site.clone()]);
     let enrolled = core
         .store
         .write("enrol an agent", move |db| {
-            belief::enrol(db, &ticket.id, &stored)
+            let known = belief::agent(db, &stored.site)?;
+            let is_new = known.is_none_or(|known| known.user_key != stored.user_key);
+            let enrolled = belief::enrol(db, &ticket.id, &stored)?;
+            // An agent that did not hear the answer asks again.
+            if enrolled && is_new {
+                rows::append(db, row)?;
+            }
+            Ok(enrolled)
         })
         .await?;
+    core.audited.notify_one();
     if !enrolled {
         return Err(Refusal::Used);
     }

@@ -203,6 +203,29 @@ impl Trust {
         })
     }
 
+    /// What counts now, in a line for the audit.
+    pub(crate) fn summary(&self) -> String {
+        let known = self.known();
+        let operators = known.operators.values().map(|grant| {
+            let role = grant.role.as_str();
+            match grant.tenants.len() {
+                0 => format!("{} ({role})", grant.name),
+                _ => format!("{} ({role} of {})", grant.name, grant.tenants.join(",")),
+            }
+        });
+        let operators: Vec<String> = operators.collect();
+        let revoked = known.revoked.iter();
+        let revoked = revoked.map(|agent| format!("{}/{}", agent.tenant, agent.site));
+        let revoked: Vec<String> = revoked.collect();
+        let tenants: Vec<&str> = known.tenants.keys().map(TenantId::as_str).collect();
+        format!(
+            "operators {}; tenants {}; agents revoked of {}",
+            or_none(&operators.join(", ")),
+            or_none(&tenants.join(", ")),
+            or_none(&revoked.join(", "))
+        )
+    }
+
     /// The sites whose agents were revoked.
     pub(crate) fn revoked_sites(&self) -> Vec<SiteId> {
         let known = self.known();
@@ -230,6 +253,10 @@ impl Trust {
     fn known(&self) -> Arc<Known> {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn or_none(text: &str) -> &str {
+    if text.is_empty() { "none" } else { text }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod agents;
 pub(crate) mod asking;
+pub(crate) mod audit;
 pub(crate) mod backends;
 pub(crate) mod changes;
 pub(crate) mod completions;

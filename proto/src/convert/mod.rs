@@ -4,6 +4,7 @@
 
 mod answer;
 mod api;
+mod audit;
 mod checkup;
 mod device;
 mod discovery;

@@ -6,6 +6,7 @@ pub mod agent;
 pub mod answer;
 pub mod api;
 pub mod ask;
+pub mod audit;
 pub mod backend;
 pub mod change;
 pub mod channel;

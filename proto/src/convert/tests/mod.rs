@@ -1,5 +1,6 @@
 //! The messages on the wire: every domain value survives the trip, and what was released stays.
 
+mod audited;
 mod discovered;
 mod frozen;
 mod health;

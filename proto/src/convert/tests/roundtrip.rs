@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use prost::Message;
 use uuid::Uuid;
 
-use super::{discovered, health, samples};
+use super::{audited, discovered, health, samples};
 use crate::convert::BadField;
 use crate::error::ErrorCode;
 use crate::model::agent::{AgentView, Heartbeat, Hello};
@@ -65,6 +65,8 @@ fn every_message_survives_the_trip() {
         DevicePage: samples::noted_devices();
         ListChanges: samples::list_changes();
         ChangePage: samples::changes();
+        ListAudit: audited::list();
+        AuditPage: audited::page();
         EditDevices: samples::edit();
         ImportResults: samples::past_results();
         RunQuery: samples::query();

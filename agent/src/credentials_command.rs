@@ -1,0 +1,311 @@
+//! `tvt-agent credentials`: the site's own store of device credentials.
+
+use std::collections::BTreeSet;
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use tvt_agent::credentials::CredentialFile;
+use tvt_agent::vault::{Entry, Selector, VaultFile};
+use tvt_agent::{AgentConfig, AgentError};
+use tvtfleet_bus::clock::{Clock as _, SystemClock};
+use tvtfleet_bus::closed_file;
+use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::id::CredentialLabel;
+use tvtfleet_proto::model::secret::{Credential, Secret};
+use tvtfleet_proto::model::time::UtcMillis;
+
+use super::{ConfigFile, read};
+
+/// The longest password, in bytes, with its line end.
+const PASSWORD_MAX: u64 = 4096;
+/// What a terminal sends for Ctrl-C while signals are off.
+const INTERRUPT: char = '\u{3}';
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Put a credential under a label; the password is asked for, or read from stdin or a file
+    Set(SetArguments),
+    /// List labels, user names and what they are for, never passwords
+    List(ListArguments),
+    /// Take a label out
+    Remove(RemoveArguments),
+    /// Take over the credential file of the configuration
+    Import(ImportArguments),
+}
+
+/// Arguments of `tvt-agent credentials set`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A device is served by the label that its job or inventory names. Where they name none, by the label
+whose selector names the device most closely: mac:ADDRESS, then addresses and networks, the longest
+first, then name:PATTERN, then any. Where two do equally, none is tried.
+
+Examples:
+  tvt-agent credentials set nvr --user admin --for any --config agent.toml
+  tvt-agent credentials set gate --user ops --for 10.0.5.0/24 --for name:gate-* --config agent.toml
+  pass show gate | tvt-agent credentials set gate --user ops --config agent.toml")]
+pub(super) struct SetArguments {
+    /// The label
+    #[arg(value_name = "LABEL")]
+    label: CredentialLabel,
+    /// The account's name on the devices
+    #[arg(long, value_name = "NAME")]
+    user: String,
+    /// The devices that it serves: any, an address, a network, mac:ADDRESS or name:PATTERN; may be repeated
+    #[arg(long = "for", value_name = "SELECTOR")]
+    selectors: Vec<Selector>,
+    /// Read the password from a file that nobody else can read
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Not to be used from this time on, as 2027-01-31T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    expires: Option<UtcMillis>,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// Arguments of `tvt-agent credentials list`.
+#[derive(Debug, Args)]
+pub(super) struct ListArguments {
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// Arguments of `tvt-agent credentials remove`.
+#[derive(Debug, Args)]
+pub(super) struct RemoveArguments {
+    /// The label
+    #[arg(value_name = "LABEL")]
+    label: CredentialLabel,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// Arguments of `tvt-agent credentials import`.
+#[derive(Debug, Args)]
+pub(super) struct ImportArguments {
+    /// Replace labels that the vault has already
+    #[arg(long)]
+    replace: bool,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl Command {
+    /// Runs the subcommand.
+    pub(super) fn run(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Set(arguments) => arguments.run(),
+            Self::List(arguments) => arguments.run(),
+            Self::Remove(arguments) => arguments.run(),
+            Self::Import(arguments) => arguments.run(),
+        }
+    }
+}
+
+impl SetArguments {
+    fn run(&self) -> anyhow::Result<()> {
+        let config = read(&self.config)?;
+        let vault = to_write(&config)?;
+        let password = match &self.password_file {
+            Some(file) => closed_file::read(file, None, PASSWORD_MAX)
+                .map(|text| one_line(text.expose()))
+                .map_err(AgentError::from)?,
+            None => ask_password()?,
+        };
+        if password.is_empty() {
+            return Err(refused("the password is empty"));
+        }
+        let credential = Credential {
+            username: self.user.clone(),
+            password,
+        };
+        let (selectors, label) = (self.selectors.clone(), self.label.clone());
+        let expires = self.expires;
+        let set = vault.change(|book| {
+            book.set(label.clone(), credential, selectors, expires)?;
+            book.entry(&label)
+                .map(|entry| (entry.version, entry.fingerprint(&label)))
+                .ok_or("it is gone again")
+        });
+        let (version, fingerprint) = set.map_err(AgentError::from)?.map_err(refused)?;
+        say(&format!(
+            "label        {}\nversion      {version}\nfingerprint  {fingerprint}\n",
+            self.label
+        ))
+    }
+}
+
+impl ListArguments {
+    fn run(&self) -> anyhow::Result<()> {
+        let config = read(&self.config)?;
+        let Some(vault) = config.vault().map_err(AgentError::from)? else {
+            return say(if self.json {
+                "{\"schema\":1,\"credentials\":[]}\n"
+            } else {
+                "there is no vault; see tvt-agent credentials set --help\n"
+            });
+        };
+        let book = vault.read().map_err(AgentError::from)?;
+        if self.json {
+            let rows: Vec<_> = book
+                .entries()
+                .map(|(label, entry)| row(label, entry))
+                .collect();
+            let document = serde_json::json!({"schema": 1, "credentials": rows});
+            return say(&format!("{document:#}\n"));
+        }
+        let now = SystemClock.now();
+        let mut text = String::new();
+        for (label, entry) in book.entries() {
+            let serves: Vec<String> = entry.selectors.iter().map(ToString::to_string).collect();
+            let expires = entry.expires.map_or_else(String::new, |at| {
+                let verb = if now >= at { "expired" } else { "until" };
+                format!("  {verb} {at}")
+            });
+            text.push_str(&format!(
+                "{label}  user {:?}  version {}  {}  for {}{expires}\n",
+                entry.credential.username,
+                entry.version,
+                entry.fingerprint(label),
+                if serves.is_empty() {
+                    "its label only".to_owned()
+                } else {
+                    serves.join(", ")
+                },
+            ));
+        }
+        say(&text)
+    }
+}
+
+impl RemoveArguments {
+    fn run(&self) -> anyhow::Result<()> {
+        let config = read(&self.config)?;
+        let Some(vault) = config.vault().map_err(AgentError::from)? else {
+            return Err(refused("there is no vault"));
+        };
+        let removed = vault.change(|book| book.remove(&self.label));
+        if removed.map_err(AgentError::from)? {
+            say(&format!("{} removed\n", self.label))
+        } else {
+            Err(refused(format!("there is no credential {}", self.label)))
+        }
+    }
+}
+
+impl ImportArguments {
+    fn run(&self) -> anyhow::Result<()> {
+        let config = read(&self.config)?;
+        let Some(path) = &config.credentials_file else {
+            return Err(refused("the configuration names no credentials_file"));
+        };
+        let guarded = config.nats.guarded_folder.as_deref();
+        let file = CredentialFile::read_guarded(path, guarded).map_err(AgentError::from)?;
+        let vault = to_write(&config)?;
+        let imported = vault.change(|book| {
+            let known: BTreeSet<CredentialLabel> =
+                book.entries().map(|(label, _)| label.clone()).collect();
+            let taken = file.credentials().find(|(label, _)| known.contains(*label));
+            if let (Some((label, _)), false) = (taken, self.replace) {
+                return Err(format!(
+                    "the vault has {label} already; --replace replaces it"
+                ));
+            }
+            let mut count = 0_usize;
+            for (label, credential) in file.credentials() {
+                // What served every device goes on doing so.
+                let is_default = file.default_label() == Some(label);
+                let selectors = is_default.then_some(Selector::Any).into_iter().collect();
+                book.set(label.clone(), credential.clone(), selectors, None)?;
+                count = count.saturating_add(1);
+            }
+            Ok(count)
+        });
+        let count = imported.map_err(AgentError::from)?.map_err(refused)?;
+        say(&format!(
+            "{count} credentials taken over; take credentials_file out of the configuration and delete {}\n",
+            path.display()
+        ))
+    }
+}
+
+/// The vault, with a key of its own where there is none yet.
+fn to_write(config: &AgentConfig) -> anyhow::Result<VaultFile> {
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("cannot make {}", config.data_dir.display()))?;
+    if let Some(path) = config.make_vault_key().map_err(AgentError::from)? {
+        say(&format!("key          {} (new)\n", path.display()))?;
+    }
+    let vault = config.vault().map_err(AgentError::from)?;
+    vault.ok_or_else(|| refused("there is no key for the vault"))
+}
+
+fn row(label: &CredentialLabel, entry: &Entry) -> serde_json::Value {
+    let serves: Vec<String> = entry.selectors.iter().map(ToString::to_string).collect();
+    serde_json::json!({
+        "label": label.as_str(),
+        "username": entry.credential.username,
+        "selectors": serves,
+        "version": entry.version,
+        "fingerprint": entry.fingerprint(label),
+        "expires": entry.expires.map(|at| at.to_string()),
+    })
+}
+
+/// Reads a password: without echo from a terminal, else from standard input.
+fn ask_password() -> anyhow::Result<Secret> {
+    let stdin = std::io::stdin();
+    let mut text = zeroize::Zeroizing::new(String::new());
+    if stdin.is_terminal() {
+        let mut stderr = std::io::stderr();
+        let before = tcgetattr(&stdin).context("cannot ask for the password")?;
+        let mut quiet = before.clone();
+        // Signals would leave the terminal without echo.
+        quiet
+            .local_modes
+            .remove(LocalModes::ECHO | LocalModes::ISIG);
+        tcsetattr(&stdin, OptionalActions::Flush, &quiet).context("cannot switch the echo off")?;
+        let asked = write!(stderr, "password: ").and_then(|()| stderr.flush());
+        let read = asked.and_then(|()| stdin.read_line(&mut text));
+        let restored = tcsetattr(&stdin, OptionalActions::Flush, &before);
+        let _closed = writeln!(stderr);
+        read.context("cannot read the password")?;
+        restored.context("cannot switch the echo on")?;
+        if text.contains(INTERRUPT) {
+            return Err(refused("interrupted"));
+        }
+    } else {
+        let mut limited = stdin.lock().take(PASSWORD_MAX);
+        limited
+            .read_to_string(&mut text)
+            .context("cannot read standard input")?;
+    }
+    Ok(one_line(&text))
+}
+
+fn one_line(text: &str) -> Secret {
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    Secret::new(line.strip_suffix('\r').unwrap_or(line))
+}
+
+fn refused(text: impl Into<String>) -> anyhow::Error {
+    AgentError::Refused {
+        code: ErrorCode::UsageInvalid,
+        text: text.into(),
+    }
+    .into()
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("cannot write to standard output")
+}
