@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "device",
     "job",
     "site",
@@ -12,6 +12,7 @@ const FILES: [&str; 8] = [
     "discovery",
     "history",
     "trust",
+    "picture",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -24,6 +24,7 @@ pub mod journal;
 mod outbox;
 #[cfg(test)]
 mod peer;
+mod pictures;
 mod plan;
 pub mod policy;
 mod reconcile;

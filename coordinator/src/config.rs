@@ -1,5 +1,6 @@
 //! The coordinator's settings: a file, and variables that win over it.
 
+mod pictures;
 mod retention;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ use tvtfleet_bus::{ConnectOptions, NatsSettings};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::want::OFFLINE_AFTER;
 
+pub use pictures::PictureSettings;
+use pictures::PicturesSection;
 pub use retention::Retention;
 use retention::RetentionSection;
 
@@ -62,6 +65,8 @@ pub struct CoordinatorConfig {
     pub timing: Timing,
     /// How long to keep what.
     pub retention: Retention,
+    /// How pictures are kept.
+    pub pictures: PictureSettings,
 }
 
 /// Whom to believe. `tvtctl admin init` writes it.
@@ -182,6 +187,7 @@ impl CoordinatorConfig {
             trust: None,
             timing: Timing::default(),
             retention: Retention::default(),
+            pictures: PictureSettings::default(),
         }
     }
 
@@ -242,6 +248,10 @@ impl CoordinatorConfig {
             },
             want_max_bytes: megabytes(self.streams.wants_max_mb, base.want_max_bytes),
             out_max_bytes: megabytes(self.streams.results_max_mb, base.out_max_bytes),
+            blob_max_bytes: self
+                .pictures
+                .stream_max_bytes
+                .unwrap_or(base.blob_max_bytes),
             ..base
         }
     }
@@ -258,6 +268,8 @@ struct File {
     timing: TimingSection,
     #[serde(default)]
     retention: RetentionSection,
+    #[serde(default)]
+    pictures: PicturesSection,
 }
 
 /// [`NatsSection`] and what only the coordinator has to say; unknown keys cannot be refused across
@@ -334,6 +346,7 @@ impl File {
                 ),
             },
             retention: self.retention.read(),
+            pictures: self.pictures.read()?,
         })
     }
 }

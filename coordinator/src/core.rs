@@ -11,6 +11,7 @@ use tvtfleet_proto::model::time::UtcMillis;
 
 use crate::config::CoordinatorConfig;
 use crate::jobs::tracker::Grace;
+use crate::pictures::Folder;
 use crate::presence::{Moment, Presence};
 use crate::store::{Applied, Store};
 use crate::trust::Trust;
@@ -28,6 +29,8 @@ pub(crate) struct Core {
     pub(crate) started_at: UtcMillis,
     /// Whom to believe; without it everybody whom the server lets in.
     pub(crate) trust: Option<Arc<Trust>>,
+    /// Where pictures are.
+    pub(crate) pictures: Arc<Folder>,
     presence: Arc<Mutex<Presence>>,
     /// Counts the transactions that changed a job.
     jobs_changed: Arc<watch::Sender<u64>>,
@@ -46,9 +49,14 @@ impl Core {
         presence: Presence,
         trust: Option<Arc<Trust>>,
     ) -> Self {
+        let pictures = Folder::new(
+            config.data_dir.join("pictures"),
+            config.pictures.min_free_bytes,
+        );
         Self {
             bus,
             store,
+            pictures: Arc::new(pictures),
             config: Arc::new(config),
             started_at: clock.now(),
             clock,

@@ -17,7 +17,7 @@ use crate::core::Core;
 use crate::presence::Presence;
 use crate::store::{Store, StoreError, belief, site};
 use crate::trust::{self as enrolment, Trust, TrustStartError};
-use crate::{agents, channels, intake, publish, retention, serve, watchdog};
+use crate::{agents, channels, intake, pictures, publish, retention, serve, watchdog};
 
 /// Requests of agents that are answered at a time: most need no database.
 const AGENT_REQUESTS: usize = 256;
@@ -145,6 +145,8 @@ async fn serve_until_stopped(
     tasks.spawn(watchdog::run(core.clone(), stop.clone()));
     tasks.spawn(channels::run(core.clone(), stop.clone()));
     tasks.spawn(retention::run(core.clone(), stop.clone()));
+    tasks.spawn(pictures::take_in(core.clone(), stop.clone()));
+    tasks.spawn(pictures::sweep(core.clone(), stop.clone()));
     let agents = Server::open(bus, RPC_ALL, COORDINATOR_QUEUE, AGENT_REQUESTS).await?;
     let newcomers = Server::open(bus, ENROLL, COORDINATOR_QUEUE, NEWCOMERS).await?;
     let operators = Server::open(bus, API_ALL, COORDINATOR_QUEUE, API_REQUESTS).await?;

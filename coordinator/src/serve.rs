@@ -31,6 +31,7 @@ use crate::trust::Caller;
 mod check;
 mod confine;
 mod history;
+mod pictures;
 mod roster;
 
 /// Requests that are held until something changes; others are answered at once.
@@ -220,6 +221,8 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 quarantined: at.quarantined,
             })))
         }
+        ApiOp::PictureList => pictures::list(&core, &caller, &call).await,
+        ApiOp::PictureRead => pictures::part(&core, &caller, &call).await,
         ApiOp::RosterUpdate => {
             let document = call.open::<v1::SignedDocument>()?.into();
             let taken = roster::take(&core, document).await?;

@@ -23,6 +23,7 @@ mod jobs;
 mod keys;
 mod pack;
 mod past;
+mod pictures;
 mod producers;
 mod prune;
 mod quarantine;
@@ -84,6 +85,13 @@ pub(crate) mod site {
     pub(crate) use super::sites::{Standing, add, list, remember_seen, standings};
     pub(crate) use super::stream::{position, restart};
     pub(crate) use super::wants::{DirtyWant, Written, all, dirty, work, written};
+}
+
+/// Noting, listing and forgetting pictures.
+pub(crate) mod picture {
+    pub(crate) use super::pictures::{
+        PictureBounds, find, forget, keep, list, lose, stored, unneeded,
+    };
 }
 
 /// Whom the fleet believes.

@@ -36,6 +36,10 @@ const STEPS: &[Step] = &[
         sql: include_str!("schema-7.sql"),
         fill: None,
     },
+    Step {
+        sql: include_str!("schema-8.sql"),
+        fill: None,
+    },
 ];
 
 /// Fills what a step made room for.

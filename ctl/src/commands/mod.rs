@@ -19,5 +19,6 @@ pub(crate) mod ordering;
 pub(crate) mod run;
 pub(crate) mod scan;
 pub(crate) mod sites;
+pub(crate) mod snapshot;
 pub(crate) mod sql;
 pub(crate) mod status;

@@ -9,6 +9,7 @@
 //! - [`streams`]: the streams and buckets, ensured when the coordinator starts.
 //! - [`want`]: writing, reading and hearing of a site's want document.
 //! - [`publish`] and [`consume`]: the two ends of the results' stream.
+//! - [`picture`]: the two ends of the pictures' stream.
 //! - [`rpc`]: request and reply.
 //! - [`telemetry`], [`trace`] and [`attribute`]: spans, their export, their context and their names.
 //! - [`trust`]: accounts, users, join strings and sealed boxes; [`claims`]: handing accounts to servers.
@@ -26,6 +27,7 @@ pub mod consume;
 pub mod error;
 mod options;
 mod otlp;
+pub mod picture;
 pub mod publish;
 pub mod rpc;
 pub mod server_clock;

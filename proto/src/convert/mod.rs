@@ -11,6 +11,7 @@ mod field;
 mod history;
 mod job;
 mod order;
+mod picture;
 mod results;
 mod rpc;
 mod site;

@@ -17,6 +17,7 @@ pub mod inventory;
 pub mod job;
 pub mod mac;
 pub mod order;
+pub mod picture;
 pub mod query;
 pub mod report;
 pub mod secret;
