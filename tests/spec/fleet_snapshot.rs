@@ -59,7 +59,7 @@ fn manifest(fleet: &TestFleet, folder: &str) -> Vec<Value> {
 /// Puts bytes where an agent finds them as a picture of its last life. Returns their digest.
 fn left_over(fleet: &TestFleet, seed: u8, size: usize) -> String {
     let bytes: Vec<u8> = (0..size)
-        .map(|at| seed.wrapping_add((at % 249) as u8))
+        .map(|at| seed.wrapping_add(u8::try_from(at % 249).unwrap()))
         .collect();
     let digest: String = Sha256::digest(&bytes)
         .iter()
@@ -84,7 +84,8 @@ fn at_coordinator(fleet: &TestFleet, name: &str) -> PathBuf {
 }
 
 fn stored(fleet: &TestFleet, digest: &str) -> PathBuf {
-    at_coordinator(fleet, &format!("{}/{digest}", &digest[..2]))
+    let start = digest.get(..2).unwrap();
+    at_coordinator(fleet, &format!("{start}/{digest}"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

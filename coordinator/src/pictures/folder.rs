@@ -318,7 +318,7 @@ mod tests {
 
     fn chunks(seed: u8, size: usize) -> Vec<PictureChunk> {
         let bytes: Vec<u8> = (0..size)
-            .map(|at| seed.wrapping_add((at % 251) as u8))
+            .map(|at| seed.wrapping_add(u8::try_from(at % 251).unwrap()))
             .collect();
         let digest = PictureDigest(Sha256::digest(&bytes).into());
         let step = usize::try_from(CHUNK).unwrap();
@@ -326,8 +326,8 @@ mod tests {
         pieces
             .map(|(place, data)| PictureChunk {
                 digest,
-                size: size as u64,
-                offset: place as u64 * CHUNK,
+                size: u64::try_from(size).unwrap(),
+                offset: u64::try_from(place).unwrap() * CHUNK,
                 data: data.to_vec(),
             })
             .collect()

@@ -24,7 +24,8 @@ them. DIR gets the pictures, manifest.json and manifest.csv. Flags are doubts: m
 bytes as the last picture of this channel), maybe_swapped (the same bytes as another channel of the
 site), black, uniform, frozen, degraded (smaller than asked for), raw (a key frame that is not
 decoded). Channels whose camera is away are left out and counted. The exit code is 1 where a picture
-failed or did not arrive.
+failed or did not arrive. All pictures of one device together may take ten minutes, unless
+--device-timeout says otherwise.
 
 Examples:
   tvtctl snapshot --site acme/depot-1 --all-channels -o pictures --sheet pictures.html
