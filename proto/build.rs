@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "device",
     "job",
     "site",
@@ -14,6 +14,7 @@ const FILES: [&str; 10] = [
     "trust",
     "replica",
     "audit",
+    "picture",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

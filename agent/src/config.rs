@@ -45,6 +45,13 @@
 //! request_ms = 10000
 //! legacy_login = false           # tell very old recorders the password itself
 //!
+//! [pictures]                     # snapshots of the fleet
+//! max_mb = 8                     # the largest picture, up to 25
+//! waiting_max_mb = 128           # of the spool; reports take it back when they need it
+//! picture_ms = 20000             # time for one picture
+//! # rtsp_port = 554              # where the device does not say
+//! # ffmpeg = "/usr/bin/ffmpeg"   # for key frames that are not decoded here
+//!
 //! [sdk]                          # ways of the vendor's; auto uses those that are named here
 //! # path = "/opt/tvt-sdk"        # libdvrnetsdk.so, or the root of the vendor's SDK
 //! # host = "/usr/lib/tvtfleet/tvt-netsdk-host"
@@ -75,11 +82,14 @@ use crate::device::{ProtocolSettings, VendorSettings, WebSettings};
 use crate::identity::{Identity, IdentityError};
 use crate::policy::Policy;
 use crate::retry::RetrySettings;
+use crate::snapshot::SnapshotSettings;
 use crate::spool::SpoolSettings;
 use crate::work::HELPERS_MAX;
 
 /// How many devices all jobs of a site ask at a time where the file says nothing.
 const DEFAULT_PARALLEL: usize = 64;
+/// The most bytes of pictures that wait where the file says nothing.
+const PICTURES_MAX_BYTES: u64 = 128 * 1024 * 1024;
 /// The most further tries of a device.
 const RETRIES_MAX: u32 = 10;
 
@@ -137,6 +147,10 @@ pub struct AgentConfig {
     pub retry: RetrySettings,
     /// How the spool is kept.
     pub spool: SpoolSettings,
+    /// How pictures are taken for jobs.
+    pub snapshots: SnapshotSettings,
+    /// The most bytes of pictures that wait to be sent, out of the spool's.
+    pub pictures_max_bytes: u64,
     /// The time between two heartbeats, before jitter of a fifth.
     pub heartbeat: Duration,
     /// What the site's owner allows.
@@ -205,6 +219,8 @@ impl AgentConfig {
             parallel: DEFAULT_PARALLEL,
             retry: RetrySettings::default(),
             spool: SpoolSettings::default(),
+            snapshots: SnapshotSettings::default(),
+            pictures_max_bytes: PICTURES_MAX_BYTES,
             heartbeat: HEARTBEAT_INTERVAL,
             policy: Policy::default(),
             protocol: ProtocolSettings::default(),

@@ -25,6 +25,7 @@ mod orders;
 mod outbox;
 #[cfg(test)]
 mod peer;
+mod pictures;
 mod plan;
 pub mod policy;
 mod reconcile;

@@ -39,7 +39,7 @@ pub(crate) struct JobShared {
     /// Changes that an earlier life of this program was about to send.
     pub(crate) settling: BTreeMap<TargetNo, Vec<DeviceChange>>,
     /// Set when no further login may be tried.
-    pub(crate) braked: AtomicBool,
+    pub(crate) braked: Arc<AtomicBool>,
 }
 
 /// The work of one job.
@@ -105,7 +105,7 @@ impl Run {
             cancel,
             intents: bounds.intents,
             settling: bounds.settling,
-            braked: AtomicBool::new(false),
+            braked: Arc::new(AtomicBool::new(false)),
         };
         Self {
             shared: Arc::new(shared),

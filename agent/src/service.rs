@@ -28,6 +28,7 @@ use crate::jobs::Jobs;
 use crate::journal::{JobFile, Journal, JournalError, JournalJob};
 use crate::orders::Operators;
 use crate::outbox::{Sender, SpoolShared, Writer, filler};
+use crate::pictures::{self, PictureSender, Shelf};
 use crate::recover::open_journal;
 use crate::spool::{Spool, SpoolError};
 use crate::status::Status;
@@ -165,6 +166,7 @@ struct Parts {
     journal: Journal,
     stored: Vec<(JournalJob, JobFile)>,
     devices: Arc<SiteContext>,
+    shelf: Arc<Shelf>,
 }
 
 impl Parts {
@@ -172,6 +174,13 @@ impl Parts {
         let mut devices = site_context(config)?;
         let lock = lock(&config.data_dir)?;
         devices.budget = AttemptBudget::open(&config.data_dir)?;
+        let folder = config.data_dir.join("pictures");
+        let shelf = Shelf::open(&folder, config.pictures_max_bytes);
+        let shelf = shelf.map_err(|source| AgentError::DataFolder {
+            path: folder,
+            source,
+        })?;
+        devices.shelf = Some(Arc::clone(&shelf));
         let devices = Arc::new(devices);
         let site = config.site.clone();
         let new_epoch = Epoch::new(uuid::Uuid::new_v4());
@@ -195,6 +204,7 @@ impl Parts {
             journal,
             stored,
             devices,
+            shelf,
         })
     }
 
@@ -208,6 +218,11 @@ impl Parts {
         let connection = watch::Sender::new(None);
         let (docs_sender, docs) = mpsc::channel(QUEUE);
         let (writer, writing) = Writer::new(Arc::clone(&self.spool));
+        let yielding = pictures::yield_to_reports(Arc::clone(&self.shelf), Arc::clone(&self.spool));
+        let stop = shutdown.child_token();
+        shutdown.spawn(async move {
+            let _stopped = stop.run_until_cancelled(yielding).await;
+        });
         shutdown.spawn(writing.run());
         let context = JobContext {
             site: self.spool.site().clone(),
@@ -255,6 +270,12 @@ impl Parts {
         let clock = Arc::clone(&self.devices.clock);
         let sender = Sender::new(Arc::clone(&self.spool), &bus, SEND_BACKOFF, told, clock);
         shutdown.spawn(sender.run(shutdown.child_token()));
+        let pictures = PictureSender {
+            shelf: self.shelf,
+            spool: Arc::clone(&self.spool),
+            bus: bus.clone(),
+        };
+        shutdown.spawn(pictures.run(shutdown.child_token()));
         let intake = Intake {
             site: config.site.clone(),
             bus: bus.clone(),
@@ -306,6 +327,7 @@ pub fn site_context(config: &AgentConfig) -> Result<SiteContext, AgentError> {
         .with_vendor(config.vendor.clone())
         .with_parallel(config.parallel)
         .with_retry(config.retry)
+        .with_snapshots(config.snapshots.clone())
         .with_web(config.web.clone(), Arc::new(pins)))
 }
 

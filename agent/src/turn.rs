@@ -22,6 +22,7 @@ use crate::device::{
     ProtocolDevice, Visit, Way, WebApiDevice,
 };
 use crate::run::JobShared;
+use crate::snapshot::take_pictures;
 
 /// What has happened in a device's turn so far.
 #[derive(Debug)]
@@ -136,7 +137,6 @@ impl Turn {
 /// Asks a device once, by each backend in turn until one answers in full or none may follow.
 pub(crate) async fn try_once(shared: &JobShared, target: &Target, deadline: Instant) -> TryEnd {
     let mut attempts = Vec::new();
-    let mut last: Option<Ended> = None;
     // The wait for somebody else's visit is bounded by the device's time; the drivers then say so.
     let _place = tokio::select! {
         biased;
@@ -144,10 +144,57 @@ pub(crate) async fn try_once(shared: &JobShared, target: &Target, deadline: Inst
         () = shared.cancel.cancelled() => None,
         () = tokio::time::sleep_until(deadline.into()) => None,
     };
+    let ask = shared.options.ask;
+    let ended = if ask == Ask::Snapshot {
+        photograph(shared, target, deadline, &mut attempts).await
+    } else {
+        ask_in_turn(shared, target, ask, deadline, &mut attempts).await
+    };
+    log(&ended);
+    TryEnd { attempts, ended }
+}
+
+/// Takes the pictures of a device: of one channel, or of those that a scan finds.
+async fn photograph(
+    shared: &JobShared,
+    target: &Target,
+    deadline: Instant,
+    attempts: &mut Vec<Attempt>,
+) -> Ended {
+    let ended = |backend, result| Ended {
+        backend,
+        observed_at: shared.site.clock.now(),
+        result,
+    };
+    if let Err(failure) = shared.site.policy.check_ask(Ask::Snapshot, target) {
+        return ended(Backend::WebApi, Err(failure.into()));
+    }
+    let scanned = if shared.options.scope.channel.is_some() {
+        None
+    } else {
+        let scan = ask_in_turn(shared, target, Ask::Scan, deadline, attempts).await;
+        match scan.result {
+            Ok(answer) => Some(answer),
+            Err(_) => return scan,
+        }
+    };
+    let answer = take_pictures(shared, target, scanned, deadline).await;
+    ended(Backend::WebApi, Ok(answer))
+}
+
+/// Asks by each backend in turn until one answers in full or none may follow.
+async fn ask_in_turn(
+    shared: &JobShared,
+    target: &Target,
+    ask: Ask,
+    deadline: Instant,
+    attempts: &mut Vec<Attempt>,
+) -> Ended {
+    let mut last: Option<Ended> = None;
     let configured = Configured::by(&shared.site.vendor);
-    for backend in backends(shared.options.backend, shared.options.ask, configured) {
+    for backend in backends(shared.options.backend, ask, configured) {
         let (started_at, began) = (shared.site.clock.now(), Instant::now());
-        let mut result = ask_by(shared, target, backend, deadline).await;
+        let mut result = ask_by(shared, target, ask, backend, deadline).await;
         let code = result.as_ref().err().map(|error| error.failure.code);
         attempts.push(Attempt {
             backend,
@@ -156,7 +203,7 @@ pub(crate) async fn try_once(shared: &JobShared, target: &Target, deadline: Inst
             code,
         });
         if let Ok(answer) = &mut result {
-            complete_answer(shared, target, deadline, answer, &mut attempts).await;
+            complete_answer(shared, target, ask, deadline, answer, attempts).await;
         }
         let ended = Ended {
             backend,
@@ -168,7 +215,7 @@ pub(crate) async fn try_once(shared: &JobShared, target: &Target, deadline: Inst
             None => ended,
         };
         let goes_on = match &ended.result {
-            Ok(answer) => shared.options.ask == Ask::Scan && is_incomplete(answer),
+            Ok(answer) => ask == Ask::Scan && is_incomplete(answer),
             Err(error) => may_fall_back(&error.failure),
         };
         last = Some(ended);
@@ -176,13 +223,11 @@ pub(crate) async fn try_once(shared: &JobShared, target: &Target, deadline: Inst
             break;
         }
     }
-    let ended = last.unwrap_or_else(|| Ended {
+    last.unwrap_or_else(|| Ended {
         backend: Backend::Protocol,
         observed_at: shared.site.clock.now(),
         result: Err(Failure::new(ErrorCode::UnsupportedVariant, "no way to ask this").into()),
-    });
-    log(&ended);
-    TryEnd { attempts, ended }
+    })
 }
 
 /// What two backends in turn come to.
@@ -226,6 +271,7 @@ fn joined(earlier: Ended, later: Ended) -> Ended {
 async fn complete_answer(
     shared: &JobShared,
     target: &Target,
+    ask: Ask,
     deadline: Instant,
     answer: &mut Answer,
     attempts: &mut Vec<Attempt>,
@@ -234,7 +280,7 @@ async fn complete_answer(
     if shared.site.web.ports.is_empty() {
         return;
     }
-    let Some(completion) = Completion::of(options.backend, options.ask, answer) else {
+    let Some(completion) = Completion::of(options.backend, ask, answer) else {
         return;
     };
     for backend in completion.backends() {
@@ -321,24 +367,25 @@ fn visit<'a>(
 async fn ask_by(
     shared: &JobShared,
     target: &Target,
+    ask: Ask,
     backend: Backend,
     deadline: Instant,
 ) -> Result<Answer, DeviceError> {
     let (site, options) = (&*shared.site, &shared.options);
     site.policy.check_ask(options.ask, target)?;
-    let credential = if options.ask.needs_login() {
+    let credential = if ask.needs_login() {
         credential(shared, target)?
     } else {
         None
     };
     let visit = visit(shared, target, credential.as_ref(), deadline);
     match backend {
-        Backend::Protocol => ask_with(ProtocolDevice::new(visit), shared).await,
-        Backend::Netsdk => ask_with(NetsdkDevice::new(visit), shared).await,
-        Backend::Sdk => ask_with(BridgeDevice::new(visit, Way::Service), shared).await,
-        Backend::SdkLocal => ask_with(BridgeDevice::new(visit, Way::Script), shared).await,
-        Backend::WebApi => ask_with(WebApiDevice::new(visit, true), shared).await,
-        Backend::Cgi => ask_with(CgiDevice::new(visit, true), shared).await,
+        Backend::Protocol => ask_with(ProtocolDevice::new(visit), ask).await,
+        Backend::Netsdk => ask_with(NetsdkDevice::new(visit), ask).await,
+        Backend::Sdk => ask_with(BridgeDevice::new(visit, Way::Service), ask).await,
+        Backend::SdkLocal => ask_with(BridgeDevice::new(visit, Way::Script), ask).await,
+        Backend::WebApi => ask_with(WebApiDevice::new(visit, true), ask).await,
+        Backend::Cgi => ask_with(CgiDevice::new(visit, true), ask).await,
         Backend::Discovery => {
             let text = "a discovery asks a site, not a device";
             Err(Failure::new(ErrorCode::UnsupportedVariant, text).into())
@@ -346,9 +393,9 @@ async fn ask_by(
     }
 }
 
-async fn ask_with(mut device: impl Device, shared: &JobShared) -> Result<Answer, DeviceError> {
+async fn ask_with(mut device: impl Device, ask: Ask) -> Result<Answer, DeviceError> {
     Span::current().record("tvt.backend", device.backend().as_str());
-    let result = device.ask(shared.options.ask).await;
+    let result = device.ask(ask).await;
     device.close().await;
     result
 }

@@ -24,9 +24,11 @@ use crate::device::Intent;
 use crate::device::turnstile::Turnstile;
 use crate::device::web::KnownWeb;
 use crate::device::{CertificatePins, KnownPaths, ProtocolSettings, VendorSettings, WebSettings};
+use crate::pictures::Shelf;
 use crate::policy::Policy;
 use crate::retry::RetrySettings;
 use crate::run::Run;
+use crate::snapshot::{SnapshotSettings, Studio};
 use crate::vault::Wanted;
 
 /// The most processes for the vendor's library and for scripts at a time.
@@ -52,6 +54,11 @@ pub struct SiteContext {
     pub web: WebSettings,
     /// The certificates of devices.
     pub pins: Arc<CertificatePins>,
+    /// How pictures are taken for jobs.
+    pub snapshots: SnapshotSettings,
+    /// Where they wait; without it jobs get none.
+    pub(crate) shelf: Option<Arc<Shelf>>,
+    pub(crate) studio: Studio,
     pub(crate) paths: KnownPaths,
     pub(crate) web_known: KnownWeb,
     pub(crate) turnstile: Turnstile,
@@ -85,6 +92,9 @@ impl SiteContext {
             budget: AttemptBudget::default(),
             web: WebSettings::default(),
             pins: Arc::default(),
+            snapshots: SnapshotSettings::default(),
+            shelf: None,
+            studio: Studio::new(),
             paths: KnownPaths::default(),
             web_known: KnownWeb::default(),
             turnstile: Turnstile::default(),
@@ -130,6 +140,12 @@ impl SiteContext {
     #[must_use]
     pub fn with_web(self, web: WebSettings, pins: Arc<CertificatePins>) -> Self {
         Self { web, pins, ..self }
+    }
+
+    /// Sets how pictures are taken for jobs.
+    #[must_use]
+    pub fn with_snapshots(self, snapshots: SnapshotSettings) -> Self {
+        Self { snapshots, ..self }
     }
 
     /// Sets when failed devices are tried again.

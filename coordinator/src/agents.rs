@@ -1,5 +1,7 @@
 //! Answers the agents: hello, heartbeat, progress, and work that is too large for a want document.
 
+use std::sync::Arc;
+
 use tvtfleet_bus::rpc::{Call, Reply};
 use tvtfleet_proto::convert::BadField;
 use tvtfleet_proto::error::ErrorCode;
@@ -7,6 +9,7 @@ use tvtfleet_proto::model::agent::{AgentFacts, Heartbeat, Hello, Progress, Water
 use tvtfleet_proto::model::api::ApiError;
 use tvtfleet_proto::model::backend::BackendState;
 use tvtfleet_proto::model::id::{JobId, SiteId};
+use tvtfleet_proto::model::picture::{ASKED_MAX, PictureState};
 use tvtfleet_proto::subject::{self, RpcOp};
 use tvtfleet_proto::wire::v1;
 use uuid::Uuid;
@@ -14,6 +17,7 @@ use uuid::Uuid;
 use crate::core::Core;
 use crate::presence;
 use crate::serve::{store_error, unreadable};
+use crate::store::picture;
 use crate::store::site::{self, Claim};
 use crate::trust as enrolment;
 
@@ -54,6 +58,7 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
             core.presence().progress(&site, progress, core.now());
             Ok(Reply::of(&v1::Progress::from(progress)))
         }
+        RpcOp::Pictures => pictures(&core, site, call.open()?).await,
         RpcOp::Renew => enrolment::answer(core, call, Some(site)).await,
         RpcOp::Spec => {
             let request: v1::SpecRequest = call.open()?;
@@ -71,6 +76,47 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
             }))
         }
     }
+}
+
+/// Tells a site how much of its pictures is here.
+async fn pictures(core: &Core, site: SiteId, request: v1::AskPictures) -> Result<Reply, ApiError> {
+    let named = request
+        .site
+        .parse()
+        .map_err(|_| unreadable(BadField::new("site", "not a site")))?;
+    check_site(&site, &named)?;
+    let digests = request.digests().map_err(unreadable)?;
+    if digests.len() > ASKED_MAX {
+        return Err(unreadable(BadField::new("sha256", "too many")));
+    }
+    let (tenant, asked) = (site.tenant.clone(), digests.clone());
+    let stored = core
+        .store
+        .read("look for pictures", move |db| {
+            picture::stored(db, &tenant, &asked)
+        })
+        .await
+        .map_err(store_error)?;
+    let folder = Arc::clone(&core.pictures);
+    let full = folder.is_full();
+    let states = tokio::task::spawn_blocking(move || {
+        let states = digests.into_iter().zip(stored).map(|(digest, stored)| {
+            v1::PictureState::from(PictureState {
+                digest,
+                have: if stored {
+                    0
+                } else {
+                    folder.growing(&site, digest)
+                },
+                stored,
+            })
+        });
+        states.collect::<Vec<_>>()
+    });
+    let states = states
+        .await
+        .map_err(|_| refuse(ErrorCode::Internal, "the pictures could not be looked for"))?;
+    Ok(Reply::of(&v1::PictureStates { states, full }))
 }
 
 async fn greet(core: &Core, hello: Hello) -> Result<Watermark, ApiError> {

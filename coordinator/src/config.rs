@@ -1,5 +1,6 @@
 //! The coordinator's settings: a file, and variables that win over it.
 
+mod pictures;
 mod replica;
 mod retention;
 
@@ -15,6 +16,8 @@ use tvtfleet_bus::{ConnectOptions, NatsSettings};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::want::OFFLINE_AFTER;
 
+pub use pictures::PictureSettings;
+use pictures::PicturesSection;
 use replica::ReplicaSection;
 pub use replica::ReplicaSettings;
 pub use retention::Retention;
@@ -69,6 +72,8 @@ pub struct CoordinatorConfig {
     pub retention: Retention,
     /// One of several replicas; without it the only coordinator.
     pub replica: Option<ReplicaSettings>,
+    /// How pictures are kept.
+    pub pictures: PictureSettings,
 }
 
 /// Whom to believe. `tvtctl admin init` writes it.
@@ -190,6 +195,7 @@ impl CoordinatorConfig {
             timing: Timing::default(),
             retention: Retention::default(),
             replica: None,
+            pictures: PictureSettings::default(),
         }
     }
 
@@ -273,6 +279,10 @@ impl CoordinatorConfig {
             },
             want_max_bytes: megabytes(self.streams.wants_max_mb, base.want_max_bytes),
             out_max_bytes: megabytes(self.streams.results_max_mb, base.out_max_bytes),
+            blob_max_bytes: self
+                .pictures
+                .stream_max_bytes
+                .unwrap_or(base.blob_max_bytes),
             ..base
         }
     }
@@ -290,6 +300,8 @@ struct File {
     #[serde(default)]
     retention: RetentionSection,
     replica: Option<ReplicaSection>,
+    #[serde(default)]
+    pictures: PicturesSection,
 }
 
 /// [`NatsSection`] and what only the coordinator has to say; unknown keys cannot be refused across
@@ -367,6 +379,7 @@ impl File {
             },
             retention: self.retention.read(),
             replica: self.replica.map(ReplicaSection::read).transpose()?,
+            pictures: self.pictures.read()?,
         })
     }
 }

@@ -14,6 +14,7 @@ use tvtfleet_proto::model::time::UtcMillis;
 use crate::audit::RefusalLimit;
 use crate::config::CoordinatorConfig;
 use crate::jobs::tracker::Grace;
+use crate::pictures::Folder;
 use crate::presence::{Moment, Presence};
 use crate::replica::Reigning;
 use crate::store::{Applied, Store};
@@ -34,6 +35,8 @@ pub(crate) struct Core {
     pub(crate) trust: Option<Arc<Trust>>,
     /// The lead among replicas; `None` where there is only this one, or where this one follows.
     pub(crate) lead: Option<Reigning>,
+    /// Where pictures are.
+    pub(crate) pictures: Arc<Folder>,
     presence: Arc<Mutex<Presence>>,
     /// Counts the transactions that changed a job.
     jobs_changed: Arc<watch::Sender<u64>>,
@@ -56,9 +59,14 @@ impl Core {
         presence: Presence,
         trust: Option<Arc<Trust>>,
     ) -> Self {
+        let pictures = Folder::new(
+            config.data_dir.join("pictures"),
+            config.pictures.min_free_bytes,
+        );
         Self {
             bus,
             store,
+            pictures: Arc::new(pictures),
             config: Arc::new(config),
             started_at: clock.now(),
             clock,

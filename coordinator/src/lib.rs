@@ -21,6 +21,7 @@ mod intake;
 pub mod inventory;
 mod jobs;
 mod ledger;
+mod pictures;
 mod presence;
 mod publish;
 pub mod render;

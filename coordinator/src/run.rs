@@ -18,7 +18,7 @@ use crate::presence::Presence;
 use crate::replica::{self, Reigning};
 use crate::store::{Store, StoreError, belief, site};
 use crate::trust::{self as enrolment, Trust, TrustStartError};
-use crate::{agents, audit, channels, intake, publish, retention, serve, watchdog};
+use crate::{agents, audit, channels, intake, pictures, publish, retention, serve, watchdog};
 
 /// Requests of agents that are answered at a time: most need no database.
 const AGENT_REQUESTS: usize = 256;
@@ -166,6 +166,8 @@ pub(crate) async fn serve_until_stopped(
         tasks.spawn(replica::keep_lead(core.clone(), stop.clone()));
     }
     tasks.spawn(audit::run(core.clone(), stop.clone()));
+    tasks.spawn(pictures::take_in(core.clone(), stop.clone()));
+    tasks.spawn(pictures::sweep(core.clone(), stop.clone()));
     let agents = Server::open(bus, RPC_ALL, COORDINATOR_QUEUE, AGENT_REQUESTS).await?;
     let newcomers = Server::open(bus, ENROLL, COORDINATOR_QUEUE, NEWCOMERS).await?;
     let operators = Server::open(bus, API_ALL, COORDINATOR_QUEUE, API_REQUESTS).await?;

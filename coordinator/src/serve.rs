@@ -33,6 +33,7 @@ mod audited;
 mod check;
 mod confine;
 mod history;
+mod pictures;
 mod roster;
 mod signing;
 
@@ -257,6 +258,8 @@ async fn answer_admitted(
                 quarantined: at.quarantined,
             })))
         }
+        ApiOp::PictureList => pictures::list(&core, &caller, &call).await,
+        ApiOp::PictureRead => pictures::part(&core, &caller, &call).await,
         ApiOp::RosterUpdate => {
             let document = call.open::<v1::SignedDocument>()?.into();
             let taken = roster::take(core, caller, document).await?;

@@ -4,7 +4,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
     admin, agents, audit, backends, changes, completions, decode, device, diff, discover, doctor,
-    inventory, jobs, local, man, run, scan, sites, sql, status,
+    inventory, jobs, local, man, run, scan, sites, snapshot, sql, status,
 };
 use crate::env;
 use crate::exit::Outcome;
@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Scan(Box<scan::Args>),
     /// Ask devices of the fleet one question
     Run(run::Args),
+    /// Take pictures of the cameras of the fleet
+    Snapshot(Box<snapshot::Args>),
     /// Find the TVT devices of sites
     Discover(Box<discover::Args>),
     /// List, follow and stop jobs, and read their results
@@ -78,6 +80,7 @@ impl Command {
         match self {
             Self::Scan(_) => "scan",
             Self::Run(_) => "run",
+            Self::Snapshot(_) => "snapshot",
             Self::Discover(_) => "discover",
             Self::Jobs(_) => "jobs",
             Self::Inventory(_) => "inventory",
@@ -104,6 +107,7 @@ impl Command {
         match self {
             Self::Scan(args) => args.run(io).await,
             Self::Run(args) => args.run(io).await,
+            Self::Snapshot(args) => args.run(io).await,
             Self::Discover(args) => args.run(io).await,
             Self::Jobs(command) => command.run(io).await,
             Self::Inventory(command) => command.run(io).await,

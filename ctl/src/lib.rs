@@ -30,6 +30,7 @@ mod io;
 mod mapping;
 mod moment;
 mod output;
+mod pictures;
 mod progress;
 mod realm;
 mod report;

@@ -27,6 +27,8 @@ use crate::error::CliError;
 use crate::io::Io;
 use crate::signing;
 
+mod pictures;
+
 /// The time allowed for one answer, beyond what the request itself asks to be held.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How often a request is sent that nobody answered. Every request may be repeated: submissions and

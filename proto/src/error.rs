@@ -235,6 +235,12 @@ registry! {
     PictureDecodeTimeout = "picture.decode_timeout", Timeout, retry false;
     /// The channel's camera is away; it was not asked for a picture.
     PictureOffline = "picture.offline", Partial, retry false;
+    /// The site has no room for the picture; it was let go.
+    PictureNotKept = "picture.not_kept", Storage, retry true;
+    /// The picture was taken and has not arrived at the coordinator.
+    PictureWaiting = "picture.waiting", Timeout, retry true;
+    /// There is no such picture, or it is not kept any more.
+    PictureUnknown = "picture.unknown", Usage, retry false;
     /// The RTSP server does not keep to its protocol, or describes no video.
     RtspBadAnswer = "rtsp.bad_answer", Protocol, retry false;
     /// The device has no such channel or stream.

@@ -28,6 +28,10 @@ pub const COORDINATOR_QUEUE: &str = "coord";
 pub const RPC_TREE: &str = "tvt.v1.rpc.>";
 /// All results, likewise.
 pub const OUT_TREE: &str = "tvt.v1.out.>";
+/// The stream of pictures on their way.
+pub const BLOB_STREAM: &str = "TVT_BLOB";
+/// All subjects of [`BLOB_STREAM`].
+pub const BLOB_ALL: &str = "tvt.v1.blob.*.*.*";
 /// All chunks of pictures and files, likewise.
 pub const BLOB_TREE: &str = "tvt.v1.blob.>";
 /// Everything that is pushed to sites, likewise.
@@ -80,6 +84,8 @@ pub enum RpcOp {
     Spec,
     /// A new token, before the old one expires.
     Renew,
+    /// How much of its pictures the coordinator has.
+    Pictures,
 }
 
 impl RpcOp {
@@ -90,6 +96,7 @@ impl RpcOp {
         Self::Progress,
         Self::Spec,
         Self::Renew,
+        Self::Pictures,
     ];
 
     /// The token in the subject.
@@ -101,6 +108,7 @@ impl RpcOp {
             Self::Progress => "prog",
             Self::Spec => "spec",
             Self::Renew => "renew",
+            Self::Pictures => "pics",
         }
     }
 }
@@ -150,6 +158,10 @@ pub enum ApiOp {
     CoordinatorCheck,
     /// Reads the audit.
     AuditList,
+    /// Lists pictures.
+    PictureList,
+    /// Reads part of a picture.
+    PictureRead,
 }
 
 impl ApiOp {
@@ -177,7 +189,9 @@ impl ApiOp {
             | Self::AgentList
             | Self::CoordinatorInfo
             | Self::CoordinatorCheck
-            | Self::AuditList => false,
+            | Self::AuditList
+            | Self::PictureList
+            | Self::PictureRead => false,
         }
     }
 
@@ -204,6 +218,8 @@ impl ApiOp {
         Self::RosterUpdate,
         Self::CoordinatorCheck,
         Self::AuditList,
+        Self::PictureList,
+        Self::PictureRead,
     ];
 
     /// The two tokens in the subject.
@@ -231,6 +247,8 @@ impl ApiOp {
             Self::RosterUpdate => ("roster", "update"),
             Self::CoordinatorCheck => ("coordinator", "check"),
             Self::AuditList => ("audit", "list"),
+            Self::PictureList => ("picture", "list"),
+            Self::PictureRead => ("picture", "read"),
         }
     }
 }
@@ -279,6 +297,19 @@ pub fn parse_out(subject: &str) -> Option<(SiteId, Lane)> {
         _ => return None,
     };
     Some((site, lane))
+}
+
+/// Where a site publishes the chunks of its pictures.
+#[must_use]
+pub fn blob(site: &SiteId) -> String {
+    format!("{ROOT}.blob.{}.{}.snap", site.tenant, site.site)
+}
+
+/// Reads the site of a chunk's subject.
+#[must_use]
+pub fn parse_blob(subject: &str) -> Option<SiteId> {
+    let (site, class) = parse(subject, "blob")?;
+    (class == "snap").then_some(site)
 }
 
 /// Where an agent sends a request.
@@ -393,6 +424,8 @@ mod tests {
         for lane in [Lane::Records, Lane::Events] {
             assert_eq!(parse_out(&out(&site(), lane)), Some((site(), lane)));
         }
+        assert_eq!(parse_blob(&blob(&site())), Some(site()));
+        assert_eq!(parse_blob("tvt.v1.blob.acme.depot-1.file"), None);
         for op in RpcOp::ALL {
             assert_eq!(parse_rpc(&rpc(&site(), *op)), Some((site(), *op)));
         }

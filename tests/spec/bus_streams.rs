@@ -6,7 +6,7 @@ use tvtfleet_bus::clock::{Clock as _, ManualClock, SystemClock};
 use tvtfleet_bus::server_clock;
 use tvtfleet_bus::streams::{Declarations, Ensured, ensure};
 use tvtfleet_proto::error::ErrorCode;
-use tvtfleet_proto::subject::{OUT_STREAM, WANT_STREAM};
+use tvtfleet_proto::subject::{BLOB_STREAM, OUT_STREAM, WANT_STREAM};
 use tvtfleet_tests::NatsServer;
 use tvtfleet_tests::nats::NatsSettings;
 
@@ -23,10 +23,11 @@ async fn streams_are_made_once_and_then_kept() {
         made,
         [
             (WANT_STREAM, Ensured::Created),
-            (OUT_STREAM, Ensured::Created)
+            (OUT_STREAM, Ensured::Created),
+            (BLOB_STREAM, Ensured::Created)
         ]
     );
-    let kept = [(WANT_STREAM, Ensured::Kept), (OUT_STREAM, Ensured::Kept)];
+    let kept = [WANT_STREAM, OUT_STREAM, BLOB_STREAM].map(|name| (name, Ensured::Kept));
     assert_eq!(ensure(&bus, &Declarations::SMALL).await.unwrap(), kept);
     server.restart().await;
     let bus = server.connect("test").await;
@@ -74,6 +75,7 @@ async fn changed_settings_are_put_right() {
         [
             (WANT_STREAM, Ensured::Repaired(vec!["republish"])),
             (OUT_STREAM, Ensured::Repaired(vec!["max_bytes"])),
+            (BLOB_STREAM, Ensured::Kept),
         ]
     );
     let found = context

@@ -21,6 +21,7 @@ mod discover_peer;
 mod doctor;
 mod fleet_asks;
 mod fleet_scan;
+mod fleet_snapshot;
 mod fleet_trace;
 mod fuzz_corpus;
 mod history;

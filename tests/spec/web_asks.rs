@@ -189,9 +189,10 @@ async fn every_question_is_answered_by_whoever_can() {
             channel: None,
             from: "2026-11-01 00:00:00".to_owned(),
             to: "2026-11-01 23:59:59".to_owned(),
+            stream: None,
         };
-        // A discovery asks a site; changes have a place of their own.
-        if ask.changes_device() || *ask == Ask::Discover {
+        // A discovery asks a site; changes and pictures have places of their own.
+        if ask.changes_device() || matches!(ask, Ask::Discover | Ask::Snapshot) {
             continue;
         }
         let report = bench.ask_about(*ask, BackendChoice::Auto, scope).await;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tvt_sim::{FleetSpec, Options, Simulator};
+use tvt_sim::{Fleet, FleetSpec, Options, Simulator};
 
 use crate::nats::NatsServer;
 use crate::program::{Program, Running};
@@ -118,16 +118,19 @@ impl TestFleet {
     /// One of them does not start.
     pub async fn empty(spec: &FleetSpec, latency: Duration) -> Self {
         assert!(spec.sites <= SITES.len(), "more sites than names");
-        let folder = tempfile::tempdir().expect("a temporary folder");
         let recorders = spec.generate().expect("a fleet");
-        let simulator = Simulator::start(
-            recorders,
-            Options {
-                latency,
-                seed: spec.seed,
-            },
-        )
-        .expect("recorders");
+        let seed = spec.seed;
+        Self::of(recorders, Options { latency, seed }).await
+    }
+
+    /// Starts these recorders, and NATS.
+    ///
+    /// # Panics
+    ///
+    /// One of them does not start.
+    pub async fn of(recorders: Fleet, options: Options) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let simulator = Simulator::start(recorders, options).expect("recorders");
         let inventories =
             tvt_sim::save_inventories(&folder.path().join("inventories"), &simulator.inventory())
                 .expect("inventories");

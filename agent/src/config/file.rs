@@ -23,6 +23,7 @@ use crate::device::{PORTS_MAX, ProtocolSettings, WebPort, WebSettings};
 use crate::identity::Identity;
 use crate::policy::{Consent, Policy};
 use crate::retry::RetrySettings;
+use crate::snapshot::SnapshotSettings;
 use crate::spool::SpoolSettings;
 
 /// The longest token of a bridge, in bytes.
@@ -51,6 +52,8 @@ pub(super) struct File {
     sdk: SdkSection,
     #[serde(default)]
     web: WebSection,
+    #[serde(default)]
+    pictures: PicturesSection,
 }
 
 #[derive(Default, Deserialize)]
@@ -110,6 +113,16 @@ struct WebSection {
     connect_ms: Option<u64>,
     request_ms: Option<u64>,
     legacy_login: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PicturesSection {
+    max_mb: Option<u8>,
+    waiting_max_mb: Option<u64>,
+    picture_ms: Option<u64>,
+    rtsp_port: Option<u16>,
+    ffmpeg: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -195,6 +208,8 @@ impl File {
                 .with_variables(&variable)
                 .map_err(|error| ConfigError::invalid("sdk.api_url", error))?,
             web: self.web.read(base.web)?,
+            pictures_max_bytes: self.pictures.waiting(base.pictures_max_bytes)?,
+            snapshots: self.pictures.read(base.snapshots)?,
             ..base
         })
     }
@@ -302,6 +317,40 @@ fn network(setting: &'static str, text: &str) -> Result<IpNet, ConfigError> {
     single.or_else(|_| text.parse()).map_err(|_| {
         ConfigError::invalid(setting, format!("{text:?} is no network, write 10.0.0.0/8"))
     })
+}
+
+impl PicturesSection {
+    fn waiting(&self, base: u64) -> Result<u64, ConfigError> {
+        match self.waiting_max_mb {
+            None => Ok(base),
+            Some(0) => Err(ConfigError::invalid(
+                "pictures.waiting_max_mb",
+                "must be at least 1",
+            )),
+            Some(mb) => Ok(mb.saturating_mul(1024 * 1024)),
+        }
+    }
+
+    fn read(self, base: SnapshotSettings) -> Result<SnapshotSettings, ConfigError> {
+        let bytes_max = match self.max_mb {
+            None => base.bytes_max,
+            Some(mb @ 1..=25) => usize::from(mb).saturating_mul(1024 * 1024),
+            Some(_) => {
+                return Err(ConfigError::invalid("pictures.max_mb", "must be 1 to 25"));
+            }
+        };
+        if self.picture_ms == Some(0) || self.rtsp_port == Some(0) {
+            return Err(ConfigError::invalid("pictures", "must be more than 0"));
+        }
+        Ok(SnapshotSettings {
+            bytes_max,
+            picture_deadline: self
+                .picture_ms
+                .map_or(base.picture_deadline, Duration::from_millis),
+            rtsp_port: self.rtsp_port,
+            ffmpeg: self.ffmpeg,
+        })
+    }
 }
 
 impl WebSection {

@@ -158,7 +158,10 @@ fn refused(error: &io::Error, limit: Duration) -> Failure {
         timed_out(limit)
     } else if kind == io::ErrorKind::ConnectionReset {
         // It accepted, and was gone before that was seen here: as when it is seen a moment later.
-        Failure::new(ErrorCode::Closed, format!("Network error: {}", OsText(error)))
+        Failure::new(
+            ErrorCode::Closed,
+            format!("Network error: {}", OsText(error)),
+        )
     } else {
         Failure::new(
             ErrorCode::Unreachable,

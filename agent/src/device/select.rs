@@ -69,8 +69,8 @@ pub(crate) fn backends(choice: BackendChoice, ask: Ask, configured: Configured) 
         Ask::SetServices | Ask::SetAudio | Ask::SetPlatform | Ask::SetPassword => {
             vec![Backend::Cgi]
         }
-        // A site is asked, not a device.
-        Ask::Discover => Vec::new(),
+        // A site is asked, not a device; pictures have ways of their own.
+        Ask::Discover | Ask::Snapshot => Vec::new(),
     }
 }
 
@@ -232,10 +232,10 @@ mod tests {
             );
         }
         for ask in Ask::ALL {
-            let to_a_site = *ask == Ask::Discover;
+            let not_by_backends = matches!(ask, Ask::Discover | Ask::Snapshot);
             assert_eq!(
                 backends(BackendChoice::Auto, *ask, NONE).is_empty(),
-                to_a_site
+                not_by_backends
             );
             let only = BackendChoice::Only(Backend::Cgi);
             assert_eq!(backends(only, *ask, NONE), [Backend::Cgi]);

@@ -86,6 +86,7 @@ impl Sender {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         loop {
             self.fill_window().await;
+            self.shared.set_stored(self.window.stored());
             let alarm = async {
                 match self.window.wake_at() {
                     Some(moment) => sleep_until(moment.into()).await,

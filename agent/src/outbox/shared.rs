@@ -1,6 +1,6 @@
 //! The spool as writer and sender share it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -19,8 +19,14 @@ pub(crate) struct SpoolShared {
     spool: Mutex<Spool>,
     appended: watch::Sender<Sequence>,
     full: watch::Sender<bool>,
+    /// The last number that the stream is known to have.
+    stored: watch::Sender<Sequence>,
+    /// Whether the disk has refused a batch, and taken none since.
+    starved: watch::Sender<bool>,
     /// Another agent speaks for the site.
     displaced: AtomicBool,
+    /// Bytes of pictures that wait: they count when it is decided whether to begin new work.
+    pictures: AtomicU64,
 }
 
 impl SpoolShared {
@@ -33,7 +39,10 @@ impl SpoolShared {
             spool: Mutex::new(spool),
             appended: watch::Sender::new(last),
             full: watch::Sender::new(full),
+            stored: watch::Sender::new(Sequence(0)),
+            starved: watch::Sender::new(false),
             displaced: AtomicBool::new(false),
+            pictures: AtomicU64::new(0),
         })
     }
 
@@ -46,8 +55,28 @@ impl SpoolShared {
     }
 
     /// The last number in the spool, as it grows.
-    pub(super) fn appended(&self) -> watch::Receiver<Sequence> {
+    pub(crate) fn appended(&self) -> watch::Receiver<Sequence> {
         self.appended.subscribe()
+    }
+
+    /// Whether the disk takes no reports.
+    pub(crate) fn starved(&self) -> watch::Receiver<bool> {
+        self.starved.subscribe()
+    }
+
+    /// Notes that the stream has everything up to a number.
+    pub(super) fn set_stored(&self, upto: Sequence) {
+        self.stored
+            .send_if_modified(|old| std::mem::replace(old, upto) != upto);
+    }
+
+    /// Waits until the stream has everything that is in the spool: what is less important than reports
+    /// goes out then.
+    pub(crate) async fn until_sent(&self) {
+        let (mut stored, appended) = (self.stored.subscribe(), self.appended());
+        let sent = stored.wait_for(|stored| *stored >= *appended.borrow());
+        // The sender is there for as long as this value.
+        let _sent = sent.await.is_ok();
     }
 
     /// Whether new work should wait: for room, or because another agent speaks for the site.
@@ -59,12 +88,31 @@ impl SpoolShared {
     pub(super) fn declare_full(&self) {
         self.full
             .send_if_modified(|full| !std::mem::replace(full, true));
+        self.starved.send_replace(true);
+    }
+
+    fn is_full(&self, spool: &Spool) -> bool {
+        self.displaced.load(Ordering::Acquire)
+            || spool.is_full_with(self.pictures.load(Ordering::Acquire))
+    }
+
+    /// Says how many bytes of pictures wait. Returns the bytes that reports leave for pictures: none
+    /// where the disk takes no reports.
+    pub(crate) fn set_pictures(&self, bytes: u64) -> u64 {
+        self.pictures.store(bytes, Ordering::Release);
+        let (full, room) = self.peek(|spool| (self.is_full(spool), spool.room()));
+        if *self.starved.borrow() {
+            return 0;
+        }
+        self.full
+            .send_if_modified(|old| std::mem::replace(old, full) != full);
+        room
     }
 
     /// Says whether another agent speaks for the site: then no work is started here.
     pub(super) fn set_displaced(&self, displaced: bool) {
         if self.displaced.swap(displaced, Ordering::AcqRel) != displaced {
-            let full = displaced || self.peek(Spool::is_full);
+            let full = self.peek(|spool| self.is_full(spool));
             self.full
                 .send_if_modified(|old| std::mem::replace(old, full) != full);
         }
@@ -85,12 +133,17 @@ impl SpoolShared {
             let mut spool = shared.spool.lock().unwrap_or_else(PoisonError::into_inner);
             let result = act(&mut spool);
             let last = Sequence(spool.next().0.saturating_sub(1));
-            let full = spool.is_full() || shared.displaced.load(Ordering::Acquire);
+            let full = shared.is_full(&spool);
             drop(spool);
             if result.is_ok() {
-                shared
+                let grew = shared
                     .appended
                     .send_if_modified(|old| std::mem::replace(old, last) != last);
+                if grew {
+                    shared
+                        .starved
+                        .send_if_modified(|starved| std::mem::replace(starved, false));
+                }
                 shared
                     .full
                     .send_if_modified(|old| std::mem::replace(old, full) != full);

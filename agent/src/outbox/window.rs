@@ -79,6 +79,11 @@ impl Window {
         }
     }
 
+    /// The stream has everything up to here.
+    pub(crate) const fn stored(&self) -> Sequence {
+        self.acked
+    }
+
     /// Notes a new batch in the spool.
     pub(crate) fn on_appended(&mut self, last: Sequence) {
         self.appended = self.appended.max(last);

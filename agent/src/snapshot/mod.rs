@@ -12,10 +12,14 @@ mod order;
 mod still;
 mod studio;
 mod turn;
+mod visit;
 mod work;
 
 pub use decode::to_jpeg;
 pub use still::{Thumbnail, thumbnail};
+pub(crate) use studio::Studio;
+pub use visit::SnapshotSettings;
+pub(crate) use visit::take_pictures;
 pub use work::{
     Picture, PictureAttempt, PictureChannel, PictureDevice, PictureEvent, PictureKind,
     PictureOptions, PictureWork, TakenPicture, run_pictures,

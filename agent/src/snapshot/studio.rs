@@ -26,13 +26,13 @@ const STACK: usize = 8 * 1024 * 1024;
 
 /// The threads that decode.
 #[derive(Clone, Debug)]
-pub(super) struct Studio {
+pub(crate) struct Studio {
     places: Arc<Semaphore>,
 }
 
 impl Studio {
     /// As many places as the computer has processors, but few.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             places: Arc::new(Semaphore::new(processors.clamp(1, PLACES_MAX))),

@@ -59,15 +59,22 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Takes the pictures. Says whether the device refused the login.
-    pub(super) async fn finish(mut self) -> bool {
+    /// Waits until nobody else asks the device, and takes the pictures. Says whether it refused the
+    /// login.
+    pub(super) async fn finish(self) -> bool {
         let shared = self.shared;
-        let site = &*shared.site;
         let _place = tokio::select! {
             biased;
             () = shared.cancel.cancelled() => return false,
-            place = site.turnstile.enter(&self.target.endpoint) => place,
+            place = shared.site.turnstile.enter(&self.target.endpoint) => place,
         };
+        self.take_all().await
+    }
+
+    /// Takes the pictures of a device that nobody else asks. Says whether it refused the login.
+    pub(super) async fn take_all(mut self) -> bool {
+        let shared = self.shared;
+        let site = &*shared.site;
         if self
             .events
             .send(PictureEvent::Started(self.target.number))
@@ -100,6 +107,10 @@ impl<'a> Turn<'a> {
                     let text =
                         "this site's policy does not allow to send a credential to this device";
                     Err(Failure::new(ErrorCode::PolicyRefused, text))
+                }
+                None if shared.not_after.is_some_and(|end| Instant::now() >= end) => {
+                    let text = "the time for the device was over";
+                    Err(Failure::new(ErrorCode::DeviceDeadline, text))
                 }
                 None => self.take(&channel, &mut web, visit, &mut attempts).await,
             };
@@ -142,7 +153,8 @@ impl<'a> Turn<'a> {
         attempts: &mut Vec<PictureAttempt>,
     ) -> Result<Picture, Failure> {
         let options = &self.shared.options;
-        let deadline = Instant::now() + options.picture_deadline;
+        let own = Instant::now() + options.picture_deadline;
+        let deadline = self.shared.not_after.map_or(own, |end| end.min(own));
         let (mut raw, mut failures) = (None, Vec::new());
         for choice in choices(options.stream, options.camera.is_some()) {
             if let Some(failure) = self.closed.get(&choice.way) {

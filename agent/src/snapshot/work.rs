@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -164,8 +164,9 @@ pub async fn run_pictures(
         options: work.options,
         site,
         cancel: cancel.clone(),
-        braked: AtomicBool::new(false),
+        braked: Arc::new(AtomicBool::new(false)),
         studio: Studio::new(),
+        not_after: None,
     });
     let parallel = shared.options.parallel.clamp(1, MAX_PARALLEL);
     let parallel = usize::try_from(parallel).unwrap_or(1);
@@ -204,6 +205,8 @@ pub(super) struct Shared {
     pub(super) options: PictureOptions,
     pub(super) site: Arc<SiteContext>,
     pub(super) cancel: CancellationToken,
-    pub(super) braked: AtomicBool,
+    pub(super) braked: Arc<AtomicBool>,
     pub(super) studio: Studio,
+    /// When the device's time ends, where it has one.
+    pub(super) not_after: Option<Instant>,
 }

@@ -208,10 +208,22 @@ impl Spool {
         space.map_or(0, |space| space.f_bavail.saturating_mul(space.f_frsize))
     }
 
+    /// Bytes that are left of the cap.
+    #[must_use]
+    pub fn room(&self) -> u64 {
+        self.settings.max_bytes.saturating_sub(self.bytes())
+    }
+
     /// Whether no new work should be started: what is left is for work under way.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.bytes() >= self.usable_bytes()
+        self.is_full_with(0)
+    }
+
+    /// The same, where something else takes bytes of the cap too.
+    #[must_use]
+    pub fn is_full_with(&self, others: u64) -> bool {
+        self.bytes().saturating_add(others) >= self.usable_bytes()
     }
 
     fn usable_bytes(&self) -> u64 {

@@ -192,8 +192,8 @@ fn answer(call: &Call, known: &mut Known) -> Result<Reply, ApiError> {
                 known, beat.epoch,
             ))))
         }
-        // These agents have no identity that could be renewed.
-        RpcOp::Renew => Err(ApiError {
+        // These agents have no identity that could be renewed, and take no pictures.
+        RpcOp::Renew | RpcOp::Pictures => Err(ApiError {
             code: ErrorCode::TrustRefused,
             message: String::new(),
             hint: String::new(),

@@ -43,7 +43,9 @@ const fn changes(op: ApiOp) -> bool {
         | ApiOp::AgentList
         | ApiOp::CoordinatorInfo
         | ApiOp::CoordinatorCheck
-        | ApiOp::AuditList => false,
+        | ApiOp::AuditList
+        | ApiOp::PictureList
+        | ApiOp::PictureRead => false,
     }
 }
 

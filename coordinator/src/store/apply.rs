@@ -28,7 +28,7 @@ use super::error::DbError;
 use super::found::{self, Part};
 use super::producers::{self, Speaker};
 use super::report::{Asked, Kept, apply_report};
-use super::{brake, job_rows, quarantine, sighting, sites, stream};
+use super::{brake, job_rows, pictures, quarantine, sighting, sites, stream};
 
 /// The most devices of one site of a job, those found among them.
 const TARGETS_MAX: u32 = 100_000;
@@ -311,12 +311,14 @@ impl Work<'_> {
             device,
             address,
         };
+        let taken = pictures::of_report(&report);
         let kept = if report.ask == Ask::Discover {
             // What was found has joined the inventory; nothing else was asked.
             Kept::whole(device, *report)
         } else {
             apply_report(db, &asked, *report, now)?
         };
+        pictures::note(db, &place, kept.device, (id, number.0), &taken, now)?;
         db.prepare_cached("INSERT INTO job_results VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
             .execute(params![
                 job.row,

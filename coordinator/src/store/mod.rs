@@ -25,6 +25,7 @@ mod keys;
 mod orders;
 mod pack;
 mod past;
+mod pictures;
 mod producers;
 mod prune;
 mod quarantine;
@@ -102,6 +103,13 @@ pub(crate) mod site {
 pub(crate) mod audit {
     pub(crate) use super::audit_rows::{
         append, cancelled, described, hash_of, head, list, submitted,
+    };
+}
+
+/// Noting, listing and forgetting pictures.
+pub(crate) mod picture {
+    pub(crate) use super::pictures::{
+        PictureBounds, find, forget, keep, list, lose, stored, unneeded,
     };
 }
 

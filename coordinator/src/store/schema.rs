@@ -48,6 +48,10 @@ const STEPS: &[Step] = &[
         sql: include_str!("schema-10.sql"),
         fill: None,
     },
+    Step {
+        sql: include_str!("schema-11.sql"),
+        fill: None,
+    },
 ];
 
 /// Fills what a step made room for.

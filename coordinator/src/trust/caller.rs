@@ -47,6 +47,8 @@ const fn needed(op: ApiOp) -> Role {
         | ApiOp::AgentList
         | ApiOp::CoordinatorInfo
         | ApiOp::CoordinatorCheck
+        | ApiOp::PictureList
+        | ApiOp::PictureRead
         // What counts there is the authority's signature.
         | ApiOp::RosterUpdate => Role::Viewer,
         ApiOp::JobSubmit

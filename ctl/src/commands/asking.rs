@@ -35,6 +35,7 @@ impl ScopeArgs {
             channel: self.channel,
             from: self.from.clone().unwrap_or_default(),
             to: self.to.clone().unwrap_or_default(),
+            stream: None,
         })
     }
 }

@@ -20,5 +20,6 @@ pub(crate) mod ordering;
 pub(crate) mod run;
 pub(crate) mod scan;
 pub(crate) mod sites;
+pub(crate) mod snapshot;
 pub(crate) mod sql;
 pub(crate) mod status;

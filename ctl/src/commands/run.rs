@@ -113,6 +113,7 @@ impl Args {
 fn ask(text: &str) -> Result<Ask, String> {
     match text.parse() {
         Ok(Ask::Scan | Ask::Probe) => Err("use tvtctl scan".to_owned()),
+        Ok(Ask::Snapshot) => Err("use tvtctl snapshot".to_owned()),
         Ok(Ask::Discover) => Err("use tvtctl discover".to_owned()),
         Ok(ask) => Ok(ask),
         Err(error) => Err(format!("{error}")),

@@ -12,7 +12,7 @@ use tvtfleet_proto::model::discovery::DiscoverOptions;
 use tvtfleet_proto::model::id::{CredentialLabel, SiteId, TenantId};
 use tvtfleet_proto::model::job::{
     DEFAULT_DEVICE_DEADLINE, DEFAULT_JOB_DEADLINE, DEFAULT_PARALLEL, JobSpec, REBOOT_DEADLINE,
-    Selector, WorkOptions,
+    SNAPSHOT_DEADLINE, Selector, WorkOptions,
 };
 use tvtfleet_proto::model::order::Order;
 
@@ -293,6 +293,8 @@ pub(crate) async fn submit(
     } = asking;
     let usual = if ask == Ask::Reboot {
         REBOOT_DEADLINE
+    } else if ask == Ask::Snapshot {
+        SNAPSHOT_DEADLINE
     } else {
         DEFAULT_DEVICE_DEADLINE
     };

@@ -9,6 +9,7 @@
 //! - [`streams`]: the streams and buckets, ensured when the coordinator starts.
 //! - [`want`]: writing, reading and hearing of a site's want document.
 //! - [`publish`] and [`consume`]: the two ends of the results' stream.
+//! - [`picture`]: the two ends of the pictures' stream.
 //! - [`rpc`]: request and reply.
 //! - [`replica`]: the log and the snapshots by which standby coordinators follow.
 //! - [`telemetry`], [`trace`] and [`attribute`]: spans, their export, their context and their names.
@@ -27,6 +28,7 @@ pub mod consume;
 pub mod error;
 mod options;
 mod otlp;
+pub mod picture;
 pub mod publish;
 pub mod replica;
 pub mod rpc;

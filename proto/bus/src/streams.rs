@@ -12,7 +12,9 @@ use async_nats::jetstream::stream::{
 };
 use async_nats::jetstream::{self, ErrorCode as JetStreamCode};
 use tvtfleet_proto::model::want::WANT_MAX;
-use tvtfleet_proto::subject::{OUT_ALL, OUT_STREAM, PUSH_WANT_ALL, WANT_ALL, WANT_STREAM};
+use tvtfleet_proto::subject::{
+    BLOB_ALL, BLOB_STREAM, OUT_ALL, OUT_STREAM, PUSH_WANT_ALL, WANT_ALL, WANT_STREAM,
+};
 
 use crate::connect::Bus;
 use crate::error::BusError;
@@ -22,6 +24,10 @@ pub const OUT_MESSAGE_MAX: usize = 512 * 1024;
 /// How long the server knows a batch's message id.
 pub const OUT_DUPLICATE_WINDOW: Duration = Duration::from_secs(5 * 60);
 
+/// The largest message in the stream of pictures, headers included, in bytes.
+pub const BLOB_MESSAGE_MAX: usize = 256 * 1024;
+/// How long a piece of a picture may wait to be taken out.
+const BLOB_MAX_AGE: Duration = Duration::from_secs(48 * 3600);
 /// Batches of one site that the stream holds before its oldest go: no site may evict the others.
 const OUT_MESSAGES_PER_SITE: i64 = 50_000;
 /// The server allows 1,000 consumers where nobody says otherwise; we never need more than a few.
@@ -41,6 +47,8 @@ pub struct Declarations {
     pub out_max_age: Duration,
     /// The most bytes of the log by which standbys follow; the oldest go first.
     pub log_max_bytes: u64,
+    /// The most bytes of pictures on their way; a full stream takes no more, and the sites wait.
+    pub blob_max_bytes: u64,
 }
 
 /// How many servers hold each message.
@@ -69,6 +77,7 @@ impl Declarations {
         out_max_bytes: 256 << 20,
         out_max_age: Duration::from_secs(7 * 24 * 3600),
         log_max_bytes: 128 << 20,
+        blob_max_bytes: 128 << 20,
     };
 
     fn want(self) -> Config {
@@ -117,13 +126,37 @@ impl Declarations {
     }
 }
 
+impl Declarations {
+    fn blob(self) -> Config {
+        Config {
+            name: BLOB_STREAM.to_owned(),
+            description: Some("pictures on their way to the coordinator".to_owned()),
+            subjects: vec![BLOB_ALL.to_owned()],
+            // Gone once the coordinator has stored it; refused where there is no room.
+            retention: RetentionPolicy::WorkQueue,
+            discard: DiscardPolicy::New,
+            max_bytes: bytes(self.blob_max_bytes),
+            max_messages: -1,
+            max_messages_per_subject: -1,
+            max_consumers: CONSUMERS_MAX,
+            max_message_size: i32::try_from(BLOB_MESSAGE_MAX).unwrap_or(i32::MAX),
+            max_age: BLOB_MAX_AGE,
+            duplicate_window: OUT_DUPLICATE_WINDOW,
+            num_replicas: self.replicas.count(),
+            ..common()
+        }
+    }
+}
+
 impl Default for Declarations {
-    /// A single server for a large fleet: 4 GB of want documents, 20 GB and 7 days of results.
+    /// A single server for a large fleet: 4 GB of want documents, 20 GB and 7 days of results, 10 GB
+    /// of pictures on their way.
     fn default() -> Self {
         Self {
             want_max_bytes: 4 << 30,
             out_max_bytes: 20 << 30,
             log_max_bytes: 8 << 30,
+            blob_max_bytes: 10 << 30,
             ..Self::SMALL
         }
     }
@@ -155,6 +188,7 @@ pub async fn ensure(
     for (name, wanted) in [
         (WANT_STREAM, declarations.want()),
         (OUT_STREAM, declarations.out()),
+        (BLOB_STREAM, declarations.blob()),
     ] {
         let ensured = ensure_one(bus, &wanted).await?;
         match &ensured {
@@ -208,6 +242,7 @@ pub async fn inspect(bus: &Bus, declarations: &Declarations) -> Result<Vec<Strea
     for (name, wanted) in [
         (WANT_STREAM, declarations.want()),
         (OUT_STREAM, declarations.out()),
+        (BLOB_STREAM, declarations.blob()),
     ] {
         let found = info(bus, name).await?.map(|info| {
             let mut config = info.config.clone();
@@ -457,7 +492,11 @@ mod tests {
 
     #[test]
     fn what_is_as_declared_is_left_alone() {
-        for wanted in [Declarations::SMALL.want(), Declarations::SMALL.out()] {
+        for wanted in [
+            Declarations::SMALL.want(),
+            Declarations::SMALL.out(),
+            Declarations::SMALL.blob(),
+        ] {
             let mut found = wanted.clone();
             assert!(fixed_drift(&found, &wanted).is_empty());
             assert!(repair(&mut found, &wanted).is_empty());

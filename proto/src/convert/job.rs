@@ -92,6 +92,9 @@ impl TryFrom<v1::WorkOptions> for WorkOptions {
                 channel: Some(wire.channel).filter(|channel| *channel > 0),
                 from: wire.from,
                 to: wire.to,
+                stream: (!wire.stream.is_empty())
+                    .then(|| parsed("stream", &wire.stream))
+                    .transpose()?,
             },
             discover: wire
                 .discover
@@ -114,6 +117,7 @@ impl From<WorkOptions> for v1::WorkOptions {
             channel: model.scope.channel.unwrap_or(0),
             from: model.scope.from,
             to: model.scope.to,
+            stream: text_of(model.scope.stream.as_ref()),
             discover: model.discover.map(|options| (*options).into()),
             order: model.order.map(|order| (*order).into()),
         }

@@ -12,6 +12,7 @@ mod field;
 mod history;
 mod job;
 mod order;
+mod picture;
 mod replica;
 mod results;
 mod rpc;

@@ -317,6 +317,39 @@ macro_rules! answer_records {
                 /// Rows of the mask, `1` where motion counts.
                 mask: Vec<String>,
             }
+            /// What became of the picture of one channel.
+            Pictures / pictures: PictureTaken, PictureTakenList {
+                /// The channel, from 1.
+                channel: Option<u32>,
+                /// Its name, where the recorder told it.
+                name: Option<String>,
+                /// `taken`, `offline` or `failed`.
+                state: Option<String>,
+                /// When it was taken, milliseconds since 1970.
+                taken_at_ms: Option<i64>,
+                /// The way it came.
+                way: Option<String>,
+                /// The stream it is of; missing for a still.
+                stream: Option<String>,
+                /// `jpeg`, `h264` or `h265`.
+                format: Option<String>,
+                /// Columns.
+                width: Option<u32>,
+                /// Rows.
+                height: Option<u32>,
+                /// Its size.
+                bytes: Option<u64>,
+                /// The SHA-256 of its bytes, as hexadecimal text.
+                sha256: Option<String>,
+                /// What the site holds doubtful about it.
+                flags: Vec<String>,
+                /// How it looked, where it could be decoded.
+                look: Option<String>,
+                /// Why there is none.
+                error_code: Option<String>,
+                /// The same in words.
+                error: Option<String>,
+            }
             /// What became of one setting that was to be changed.
             Changes / changes: DeviceChange, DeviceChangeList {
                 /// The channel, from 1; missing where the setting is the device's.

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::device::picture::VideoStream;
+
 /// One question to a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ask {
@@ -47,6 +49,8 @@ pub enum Ask {
     RtspUrl,
     /// To which platform do you report?
     Platform,
+    /// What do your cameras see?
+    Snapshot,
     /// Do the credentials that you keep for your cameras work?
     CameraLogins,
     /// How do you detect motion?
@@ -95,6 +99,7 @@ impl Ask {
         Self::RecordingSegments,
         Self::RtspUrl,
         Self::Platform,
+        Self::Snapshot,
         Self::CameraLogins,
         Self::Motion,
         Self::SetClock,
@@ -132,6 +137,7 @@ impl Ask {
             Self::RecordingSegments => "recording-segments",
             Self::RtspUrl => "rtsp-url",
             Self::Platform => "platform",
+            Self::Snapshot => "snapshot",
             Self::CameraLogins => "camera-logins",
             Self::Motion => "motion",
             Self::SetClock => "set-clock",
@@ -190,6 +196,7 @@ impl Ask {
             | Self::RecordingSegments
             | Self::RtspUrl
             | Self::Platform
+            | Self::Snapshot
             | Self::CameraLogins
             | Self::Motion
             | Self::Reboot
@@ -215,6 +222,8 @@ pub struct AskScope {
     pub from: String,
     /// The end of a search.
     pub to: String,
+    /// The stream that pictures are of; `None` is whatever shows what the camera sees.
+    pub stream: Option<VideoStream>,
 }
 
 /// No question of this name.

@@ -16,6 +16,8 @@ pub const DEFAULT_JOB_DEADLINE: Duration = Duration::from_secs(3600);
 pub const DEFAULT_DEVICE_DEADLINE: Duration = Duration::from_secs(30);
 /// The time for one device that is to start again, where nothing is said.
 pub const REBOOT_DEADLINE: Duration = Duration::from_secs(300);
+/// The time for all pictures of one device, where nothing is said.
+pub const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(600);
 /// How many devices a site works on at a time where nobody says otherwise.
 pub const DEFAULT_PARALLEL: u32 = 16;
 /// The most devices a site may work on at a time.

@@ -18,6 +18,7 @@ pub mod inventory;
 pub mod job;
 pub mod mac;
 pub mod order;
+pub mod picture;
 pub mod query;
 pub mod replica;
 pub mod report;

@@ -142,6 +142,7 @@ const fn table(ask: Ask) -> &'static [(&'static str, Kind)] {
         | Ask::RecordingSegments
         | Ask::RtspUrl
         | Ask::Platform
+        | Ask::Snapshot
         | Ask::CameraLogins
         | Ask::Motion
         | Ask::Reboot

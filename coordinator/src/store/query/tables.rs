@@ -24,6 +24,8 @@ pub(super) const STORED: &[&str] = &[
     "jobs",
     "job_targets",
     "job_results",
+    "pictures",
+    "picture_files",
 ];
 
 /// The tables, in the order of the reference.
@@ -231,5 +233,41 @@ const TABLES: &[Table] = &[
               FROM main.jobs j CROSS JOIN main.job_results r ON r.job = j.id
               CROSS JOIN json_each(report_json(r.report), '$.attempts') a
               JOIN main.devices d ON d.id = r.device JOIN main.sites s ON s.id = d.site",
+    },
+    Table {
+        name: "pictures",
+        about: "A picture that a snapshot of the fleet took, for as long as it is kept.",
+        columns: &[
+            ("picture", "its number"),
+            ("site", "TENANT/SITE"),
+            ("tenant", "the customer"),
+            ("device_id", "the device"),
+            ("hostname", "the operator's name of the device"),
+            ("device_address", "HOST:PORT of the device"),
+            ("channel", "the channel, from 1"),
+            ("name", "the channel's name; empty where the recorder was not asked"),
+            ("taken_at", "when it was taken"),
+            ("taken_at_ms", "the same in milliseconds since 1970"),
+            ("way", "how it came: webapi or rtsp"),
+            ("stream", "the stream it is of; empty for a still"),
+            ("format", "jpeg, h264 or h265"),
+            ("width", "columns"),
+            ("height", "rows"),
+            ("bytes", "its size"),
+            ("sha256", "the digest of its bytes, as hexadecimal text"),
+            ("flags", "what is doubtful about it, with commas"),
+            ("job", "the job that took it"),
+            ("stored", "1 where the coordinator has its bytes"),
+        ],
+        sql: "SELECT p.id AS picture, s.tenant || '/' || s.name AS site, s.tenant AS tenant,
+                d.name AS device_id, d.hostname AS hostname, d.address AS device_address,
+                p.channel AS channel, p.name AS name, moment(p.taken_at) AS taken_at,
+                p.taken_at AS taken_at_ms, p.way AS way, p.stream AS stream, p.format AS format,
+                p.width AS width, p.height AS height, p.bytes AS bytes,
+                lower(hex(p.sha256)) AS sha256, p.flags AS flags, uuid_text(p.job) AS job,
+                EXISTS (SELECT 1 FROM main.picture_files f
+                         WHERE f.tenant = s.tenant AND f.sha256 = p.sha256) AS stored
+              FROM main.pictures p JOIN main.sites s ON s.id = p.site
+              JOIN main.devices d ON d.id = p.device",
     },
 ];

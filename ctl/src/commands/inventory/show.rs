@@ -2,6 +2,7 @@
 
 use tvtfleet_proto::error::ExitStatus;
 use tvtfleet_proto::model::api::ShowDevice;
+use tvtfleet_proto::model::picture::ListPictures;
 
 use crate::config::ServerArgs;
 use crate::exit::Outcome;
@@ -39,8 +40,21 @@ impl Args {
             name: self.device,
             at: self.at.map(|at| at.from(io.clock.now())),
         };
+        // The last pictures are those of now.
+        let now = request.at.is_none();
         let device = server.show_device(request).await?;
-        view::write(io, self.format, &device)?;
+        let pictures = if now {
+            let last = ListPictures {
+                device: device.device_id.clone(),
+                sites: vec![device.site.clone()],
+                newest: true,
+                ..ListPictures::default()
+            };
+            server.pictures(last).await?
+        } else {
+            Vec::new()
+        };
+        view::write(io, self.format, &device, &pictures)?;
         Ok(ExitStatus::Success)
     }
 }

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use tvtfleet_proto::model::api::DeviceView;
 use tvtfleet_proto::model::channel::{Channel, ChannelLabel};
+use tvtfleet_proto::model::picture::PictureView;
+use tvtfleet_proto::model::time::UtcMillis;
 
 use crate::error::Stop;
 use crate::io::Io;
@@ -219,12 +221,79 @@ struct Document {
     schema: u32,
     device: DeviceRow,
     channels: Vec<ChannelRow>,
+    pictures: Vec<PictureRow>,
 }
 
-/// Writes one device with its channels. CSV holds the channels only: one table a file.
-pub(super) fn write(io: &mut Io, format: Format, view: &DeviceView) -> Result<(), Stop> {
+/// The last picture of a channel.
+#[derive(Serialize)]
+struct PictureRow {
+    picture: u64,
+    channel: Option<u32>,
+    name: String,
+    time: String,
+    way: String,
+    width: u32,
+    height: u32,
+    flags: Vec<String>,
+    sha256: String,
+    job: Option<String>,
+    stored: bool,
+}
+
+impl From<&PictureView> for PictureRow {
+    fn from(view: &PictureView) -> Self {
+        let picture = &view.picture;
+        let time = picture.taken_at_ms.map(UtcMillis::new);
+        Self {
+            picture: view.id,
+            channel: picture.channel,
+            name: picture.name.clone().unwrap_or_default(),
+            time: time.map(|time| time.to_string()).unwrap_or_default(),
+            way: picture.way.clone().unwrap_or_default(),
+            width: picture.width.unwrap_or(0),
+            height: picture.height.unwrap_or(0),
+            flags: picture.flags.clone(),
+            sha256: picture.sha256.clone().unwrap_or_default(),
+            job: view.job.map(|job| job.to_string()),
+            stored: view.stored,
+        }
+    }
+}
+
+impl PictureRow {
+    const HEADS: &'static [&'static str] =
+        &["CHANNEL", "LAST PICTURE", "WAY", "SIZE", "FLAGS", "JOB"];
+
+    fn cells(&self) -> Vec<String> {
+        let time = if self.stored {
+            self.time.clone()
+        } else {
+            format!("{} (on its way)", self.time)
+        };
+        vec![
+            self.channel
+                .map(|channel| channel.to_string())
+                .unwrap_or_default(),
+            time,
+            self.way.clone(),
+            format!("{}x{}", self.width, self.height),
+            self.flags.join(" "),
+            self.job.clone().unwrap_or_default(),
+        ]
+    }
+}
+
+/// Writes one device with its channels and their last pictures. CSV holds the channels only: one table a file.
+pub(super) fn write(
+    io: &mut Io,
+    format: Format,
+    view: &DeviceView,
+    pictures: &[PictureView],
+) -> Result<(), Stop> {
     let device = DeviceRow::from(view);
     let channels: Vec<ChannelRow> = view.channels.iter().map(ChannelRow::from).collect();
+    let mut pictures: Vec<PictureRow> = pictures.iter().map(PictureRow::from).collect();
+    pictures.sort_by_key(|picture| picture.channel);
     match format {
         Format::Table => {
             let mut text = describe(&device);
@@ -235,6 +304,11 @@ pub(super) fn write(io: &mut Io, format: Format, view: &DeviceView) -> Result<()
                     channels.iter().map(Row::cells),
                 ));
             }
+            if !pictures.is_empty() {
+                text.push('\n');
+                let rows = pictures.iter().map(PictureRow::cells);
+                text.push_str(&output::table(PictureRow::HEADS, rows));
+            }
             io.write_out(text.as_bytes())
         }
         Format::Json => output::json(
@@ -243,6 +317,7 @@ pub(super) fn write(io: &mut Io, format: Format, view: &DeviceView) -> Result<()
                 schema: SCHEMA,
                 device,
                 channels,
+                pictures,
             },
         ),
         Format::Csv => output::list(io, format, &channels),

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use crate::exit::Outcome;
 use crate::io::Io;
 
-use super::{cancel, list, results, show, wait};
+use super::{cancel, list, pictures, results, show, wait};
 
 /// List, follow and stop jobs, and read their results
 #[derive(Debug, Subcommand)]
@@ -20,6 +20,8 @@ pub(crate) enum Command {
     Cancel(cancel::Args),
     /// Read the results of a job
     Results(results::Args),
+    /// Fetch the pictures of a job
+    Pictures(pictures::Args),
 }
 
 impl Command {
@@ -31,6 +33,7 @@ impl Command {
             Self::Wait(args) => args.run(io).await,
             Self::Cancel(args) => args.run(io).await,
             Self::Results(args) => args.run(io).await,
+            Self::Pictures(args) => args.run(io).await,
         }
     }
 }

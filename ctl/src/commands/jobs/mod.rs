@@ -3,6 +3,7 @@
 mod cancel;
 mod command;
 mod list;
+mod pictures;
 mod reference;
 mod results;
 mod show;

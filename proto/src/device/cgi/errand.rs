@@ -58,6 +58,7 @@ impl Errand {
             Ask::Probe
             | Ask::Discover
             | Ask::Clock
+            | Ask::Snapshot
             | Ask::Image
             | Ask::Audio
             | Ask::Osd

@@ -57,6 +57,7 @@ impl Errand {
             | Ask::PasswordPolicy
             | Ask::Services
             | Ask::Platform
+            | Ask::Snapshot
             | Ask::CameraLogins
             | Ask::Motion
             | Ask::SetClock
@@ -306,6 +307,7 @@ fn per_channel(ask: Ask, channel: u32) -> Option<Query> {
         | Ask::Services
         | Ask::Recording
         | Ask::Platform
+        | Ask::Snapshot
         | Ask::CameraLogins
         | Ask::Motion
         | Ask::SetClock

@@ -16,6 +16,7 @@ use tvtfleet_proto::model::report::Failure;
 use crate::error::CliError;
 use crate::files;
 use crate::io::Io;
+use crate::pictures::summary;
 use crate::progress::Progress;
 
 use super::plan::{Place, Plan};
@@ -286,24 +287,12 @@ impl Album {
 
     /// How far it is, at which rate, and what failed.
     fn summary(&self, elapsed: Duration) -> String {
-        let taken = self.count("taken");
-        let seconds = elapsed.as_secs_f64().max(0.001);
-        let rate = f64::from(u32::try_from(taken).unwrap_or(u32::MAX)) / seconds;
-        let mut text = format!("{taken} taken, {rate:.1}/s");
-        let offline = self.count("offline");
-        if offline > 0 {
-            text.push_str(&format!(", {offline} offline skipped"));
-        }
-        let mut reasons: Vec<(&String, &usize)> = self.failures.iter().collect();
-        reasons.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-        if !reasons.is_empty() {
-            let list: Vec<String> = reasons
-                .iter()
-                .map(|(code, count)| format!("{count} {code}"))
-                .collect();
-            text.push_str(&format!(", failed: {}", list.join(", ")));
-        }
-        text
+        summary(
+            self.count("taken"),
+            self.count("offline"),
+            &self.failures,
+            elapsed,
+        )
     }
 
     /// Writes the lists, in the order of devices and channels.

@@ -23,12 +23,11 @@ use crate::id;
 use crate::inventory;
 use crate::io::Io;
 use crate::output::{self, Format};
+use crate::pictures::{Shown, sheet};
 use crate::progress::Progress;
 
 use super::album::Album;
 use super::plan::{Plan, Wanted};
-use super::row::Shown;
-use super::sheet;
 use crate::commands::local::run;
 
 /// Pictures that wait to be written; the work waits when there are more.
@@ -223,7 +222,8 @@ impl Args {
         }
         let manifest = manifest?;
         if let Some(path) = &sheet {
-            sheet::write(path, &folder, &manifest, &album).await?;
+            let small = |place: usize| album.small(place);
+            sheet::write(path, &folder, &manifest, small).await?;
         }
         let rows: Vec<Shown> = manifest.pictures.iter().map(Shown::of).collect();
         output::list(io, self.format, &rows)?;

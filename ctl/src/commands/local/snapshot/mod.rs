@@ -3,7 +3,5 @@
 mod album;
 mod args;
 mod plan;
-mod row;
-mod sheet;
 
 pub(crate) use args::Args;

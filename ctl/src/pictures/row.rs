@@ -7,7 +7,7 @@ use crate::output::Row;
 
 /// A channel and its picture. The list on the disk says more.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     site: String,
     device: String,
     channel: Option<u32>,
@@ -26,7 +26,7 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    pub(super) fn of(row: &PictureRow) -> Self {
+    pub(crate) fn of(row: &PictureRow) -> Self {
         Self {
             site: row.site.clone(),
             device: row.device.clone(),

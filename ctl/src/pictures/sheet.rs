@@ -14,8 +14,6 @@ use tvtfleet_proto::error::ErrorCode;
 use crate::error::CliError;
 use crate::files;
 
-use super::album::Album;
-
 /// Quality of sheets.
 const QUALITY: u8 = 85;
 
@@ -31,7 +29,7 @@ enum Kind {
 /// # Errors
 ///
 /// `usage.invalid`.
-pub(super) fn check_name(path: &Path) -> Result<(), CliError> {
+pub(crate) fn check_name(path: &Path) -> Result<(), CliError> {
     kind(path).map(|_| ())
 }
 
@@ -40,15 +38,15 @@ pub(super) fn check_name(path: &Path) -> Result<(), CliError> {
 /// # Errors
 ///
 /// `storage.full`, `output.unwritable`.
-pub(super) async fn write(
+pub(crate) async fn write<'a>(
     path: &Path,
     folder: &Path,
     manifest: &Manifest,
-    album: &Album,
+    small_of: impl Fn(usize) -> Option<&'a [u8]>,
 ) -> Result<(), CliError> {
     match kind(path)? {
         Kind::Page => files::write(path, |out| {
-            let small = |place| album.small(place).map(|bytes| STANDARD.encode(bytes));
+            let small = |place| small_of(place).map(|bytes| STANDARD.encode(bytes));
             page(manifest, small, |row| link(path, folder, row), out)
         }),
         Kind::Picture => {
@@ -57,7 +55,7 @@ pub(super) async fn write(
             for sheet in &sheets {
                 let path = name(path, sheet, sheets.len(), &mut names);
                 let small = |place| {
-                    let small = thumbnail(album.small(place)?, CELL_WIDTH, CELL_HEIGHT)?;
+                    let small = thumbnail(small_of(place)?, CELL_WIDTH, CELL_HEIGHT)?;
                     Some(Small {
                         width: small.width,
                         height: small.height,
