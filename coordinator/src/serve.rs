@@ -121,7 +121,7 @@ async fn answer_admitted(
         }
         ApiOp::JobSign => {
             let request = call.open::<v1::SignJob>()?.try_into().map_err(unreadable)?;
-            let left = signing::sign(&core, &caller, request).await?;
+            let left = signing::sign(core, caller, request).await?;
             Ok(Reply::of(&v1::UnsignedWork::from(left)))
         }
         ApiOp::JobResults => {
@@ -258,8 +258,8 @@ async fn answer_admitted(
                 quarantined: at.quarantined,
             })))
         }
-        ApiOp::PictureList => pictures::list(&core, &caller, &call).await,
-        ApiOp::PictureRead => pictures::part(&core, &caller, &call).await,
+        ApiOp::PictureList => pictures::list(core, caller, call).await,
+        ApiOp::PictureRead => pictures::part(core, caller, call).await,
         ApiOp::RosterUpdate => {
             let document = call.open::<v1::SignedDocument>()?.into();
             let taken = roster::take(core, caller, document).await?;

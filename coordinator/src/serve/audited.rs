@@ -130,7 +130,7 @@ fn asked_for(call: &Call, op: ApiOp) -> (Vec<SiteId>, String) {
         };
         let selector = request.spec.selector;
         let text = audit::described(&selector);
-        let detail = format!("{} of {text}", request.spec.work.ask);
+        let detail = format!("{} of {text}", audit::ordered(&request.spec.work));
         return match selector {
             Selector::Match { sites, .. } => (sites, detail),
             Selector::All | Selector::Import(_) | Selector::FailedOf(_) => (Vec::new(), detail),

@@ -47,7 +47,7 @@ pub(super) async fn sign(
         let now = core.clock.now();
         let row = AuditEntry {
             job: Some(id),
-            outcome: format!("{} orders were stored", orders.len()),
+            outcome: format!("orders stored: {}", orders.len()),
             ..audited::row(core, caller, ApiOp::JobSign)
                 .for_sites(orders.iter().map(|(site, ..)| site.clone()))
         };

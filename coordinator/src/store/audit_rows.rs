@@ -9,7 +9,7 @@ use tvtfleet_proto::model::audit::{
     ChainHash, ListAudit,
 };
 use tvtfleet_proto::model::id::{JobId, SiteId};
-use tvtfleet_proto::model::job::{JobState, Selector};
+use tvtfleet_proto::model::job::{JobState, Selector, WorkOptions};
 use tvtfleet_proto::model::time::UtcMillis;
 
 use crate::jobs::tracker::JobTrack;
@@ -158,8 +158,7 @@ pub(crate) fn submitted(db: &Connection, job: &Submission, key: &str) -> Result<
     let named = query.query_map(params![row, TARGETS_NAMED], |row| row.get::<_, String>(0))?;
     let named: Vec<String> = named.collect::<Result<_, _>>()?;
     let mut detail = described(&job.spec.selector);
-    let ask = job.spec.work.ask;
-    detail.insert_str(0, &format!("{ask} of "));
+    detail.insert_str(0, &format!("{} of ", ordered(&job.spec.work)));
     if !named.is_empty() {
         detail.push_str(": ");
         detail.push_str(&named.join(", "));
@@ -236,6 +235,27 @@ pub(super) fn ended(db: &Connection, row: JobRow, track: &JobTrack) -> Result<()
     entry.sites_total = track.sites_total;
     append(db, entry)?;
     Ok(())
+}
+
+/// An ask in words, with what it sets. Passwords are not among it: a job names labels.
+pub(crate) fn ordered(work: &WorkOptions) -> String {
+    let mut text = work.ask.to_string();
+    let Some(order) = work.order.as_deref() else {
+        return text;
+    };
+    for (name, value) in &order.settings {
+        text.push_str(&format!(" {name}={value}"));
+    }
+    if let Some(label) = &order.new_credential {
+        text.push_str(&format!(" to credential {label}"));
+    }
+    if let Some(undone) = order.undo {
+        text.push_str(&format!(" as before job {undone}"));
+    }
+    if order.dry_run {
+        text.push_str(" (dry run)");
+    }
+    text
 }
 
 /// A selector in words.

@@ -102,7 +102,7 @@ pub(crate) mod site {
 /// Who asked what, and what came of it.
 pub(crate) mod audit {
     pub(crate) use super::audit_rows::{
-        append, cancelled, described, hash_of, head, list, submitted,
+        append, cancelled, described, hash_of, head, list, ordered, submitted,
     };
 }
 

@@ -252,10 +252,8 @@ impl FleetAlbum {
         row.bytes = bytes.len();
         files::write(&folder.join(&row.file), |out| out.write_all(&bytes))?;
         progress.step(&format!(
-            "  {} ch{} ({}): saved -> {} ({} bytes)",
-            row.device,
-            row.channel.unwrap_or(0),
-            row.name,
+            "  {}: saved -> {} ({} bytes)",
+            row.shown_channel(),
             row.file,
             row.bytes
         ));

@@ -76,6 +76,21 @@ pub struct PictureRow {
     pub look: String,
 }
 
+impl PictureRow {
+    /// How the channel is called while pictures are taken: `192.0.2.1 ch4 (Gate)`, as pytvt does.
+    #[must_use]
+    pub fn shown_channel(&self) -> String {
+        let mut text = self.device.clone();
+        if let Some(channel) = self.channel {
+            text.push_str(&format!(" ch{channel}"));
+        }
+        if !self.name.is_empty() {
+            text.push_str(&format!(" ({})", self.name));
+        }
+        text
+    }
+}
+
 /// One try.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

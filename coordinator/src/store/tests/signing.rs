@@ -21,6 +21,7 @@ fn a_site_gets_work_that_was_signed_and_no_other() {
     let mut submission = submission(1, Selector::All);
     submission.needs_order = true;
     submission.spec.work.ask = Ask::Reboot;
+    submission.spec.work.order = Some(Box::default());
     let id = job::submit(&db, &submission).unwrap();
     let wanted = || -> Vec<_> {
         let dirty = site::dirty(&db, 9).unwrap().into_iter();

@@ -164,7 +164,7 @@ impl Album {
                     .unwrap_or_default(),
             })
             .collect();
-        let who = format!("  {} ch{} ({})", row.device, taken.channel, row.name);
+        let who = format!("  {}", row.shown_channel());
         match taken.result {
             Ok(picture) => {
                 row.time = taken.taken_at.to_string();
