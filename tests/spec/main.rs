@@ -44,6 +44,7 @@ mod telemetry;
 mod trouble;
 mod trust;
 mod tshark;
+mod vault;
 mod vectors;
 mod web_asks;
 mod web_changes;
