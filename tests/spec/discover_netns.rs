@@ -408,6 +408,45 @@ fn without_multicast_a_sweep_still_works() {
 }
 
 #[test]
+fn multicast_that_cannot_leave_is_said() {
+    let Some(mut lab) = Lab::new("multicast without a way out") else {
+        return;
+    };
+    lab.cable("site", "lan0", "10.67.0.1/28", "10.67.0.2/28");
+    lab.hosts("site", "lan0", ["10.67.0.5/28".to_owned()]);
+    lab.simulate(
+        "site",
+        &[recorder("10.67.0.5", 1, 6036, json!({"search": {}}))],
+    );
+    // What a firewall or a container without the host's network does.
+    lab.inside(
+        "agent",
+        "ip xfrm policy add dir out dst 224.0.0.0/4 action block",
+    );
+    let found = discover(&lab, "--methods mhed,ssdp,onvif");
+    assert_eq!(found.status, Some(3), "{}", found.stderr);
+    assert!(
+        found
+            .stderr
+            .contains("code: discovery.multicast_unavailable"),
+        "{}",
+        found.stderr
+    );
+    assert!(found.took < Duration::from_secs(2), "{:?}", found.took);
+    // With a network to sweep it is a note, and the recorder is found.
+    let found = discover(&lab, "--subnet 10.67.0.0/28");
+    assert_eq!(found.all("mac"), [mac(1)], "{}", found.stderr);
+    // An interface that is down is none.
+    lab.inside("agent", "ip link set lan0 down");
+    let found = discover(&lab, "");
+    assert!(
+        found.stderr.contains("code: discovery.no_interface"),
+        "{}",
+        found.stderr
+    );
+}
+
+#[test]
 fn a_document_that_unfolds_is_not_read() {
     let Some(mut lab) = Lab::new("an XML bomb") else {
         return;

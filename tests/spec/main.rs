@@ -17,6 +17,7 @@ mod deploy_files;
 mod device_probe;
 mod discover_fleet;
 mod discover_netns;
+mod discover_pace;
 mod discover_peer;
 mod doctor;
 mod fleet_asks;

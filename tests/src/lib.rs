@@ -26,6 +26,7 @@ pub mod program;
 pub mod sample;
 pub mod soak;
 pub mod wait;
+pub mod wire;
 
 pub use nats::NatsServer;
 pub use wait::{EventLog, PATIENCE, eventually};

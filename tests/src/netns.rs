@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::program::workspace_binary;
+use crate::wire::Witness;
 
 /// Namespaces of one test; removed when dropped.
 #[derive(Debug)]
@@ -61,18 +62,25 @@ impl Lab {
         format!("{}-{namespace}", self.prefix)
     }
 
-    /// Adds a namespace and a cable from the agent's to it: `cable` names both ends' addresses.
+    /// Adds a namespace and a cable from the agent's to it: `near` and `far` are the addresses of both
+    /// ends.
     pub fn cable(&mut self, namespace: &str, device: &str, near: &str, far: &str) {
-        let (full, agent) = (self.name(namespace), self.name("agent"));
-        if !self.namespaces.iter().any(|known| known == namespace) {
-            ip(&format!("netns add {full}"));
-            self.namespaces.push(namespace.to_owned());
-            self.inside(namespace, "ip link set lo up");
+        self.cable_between(("agent", near), (namespace, far), device);
+    }
+
+    /// Adds a cable between two namespaces, each with its address, and the second namespace where it
+    /// is new.
+    pub fn cable_between(&mut self, near: (&str, &str), far: (&str, &str), device: &str) {
+        let (from, to) = (self.name(near.0), self.name(far.0));
+        if !self.namespaces.iter().any(|known| known == far.0) {
+            ip(&format!("netns add {to}"));
+            self.namespaces.push(far.0.to_owned());
+            self.inside(far.0, "ip link set lo up");
         }
         ip(&format!(
-            "link add {device} netns {agent} type veth peer name {device} netns {full}"
+            "link add {device} netns {from} type veth peer name {device} netns {to}"
         ));
-        for (namespace, address) in [("agent", near), (namespace, far)] {
+        for (namespace, address) in [near, far] {
             self.inside(namespace, &format!("ip addr add {address} dev {device}"));
             self.inside(namespace, &format!("ip link set {device} up"));
         }
@@ -110,6 +118,34 @@ impl Lab {
     /// It fails.
     pub fn inside(&self, namespace: &str, command: &str) {
         ip(&format!("netns exec {} {command}", self.name(namespace)));
+    }
+
+    /// Makes a cable narrow in the direction away from a namespace: so many kilobits per second, with
+    /// a queue that holds them for most of a second.
+    ///
+    /// # Panics
+    ///
+    /// There is no such cable.
+    #[expect(clippy::print_stdout, reason = "says why a test does nothing")]
+    #[must_use]
+    pub fn narrow(&self, namespace: &str, device: &str, kilobits: u32) -> bool {
+        let name = self.name(namespace);
+        let output = Command::new("tc")
+            .args(["-n", &name, "qdisc", "add", "dev", device, "root", "tbf"])
+            .args(["rate", &format!("{kilobits}kbit")])
+            .args(["burst", "2k", "latency", "800ms"])
+            .output();
+        let narrow = output.is_ok_and(|output| output.status.success());
+        if !narrow {
+            println!("skipped: this kernel cannot shape traffic");
+        }
+        narrow
+    }
+
+    /// Watches the probes that come into a namespace.
+    #[must_use]
+    pub fn watch(&self, namespace: &str) -> Witness {
+        Witness::new(&Path::new("/run/netns").join(self.name(namespace)))
     }
 
     /// Starts recorders; when this returns, they answer.

@@ -41,27 +41,28 @@ impl Echo {
         }
     }
 
-    pub(crate) fn try_send(&self, to: Ipv4Addr) -> io::Result<usize> {
-        self.socket.try_send_to(&request(self.id), (to, 0).into())
+    pub(crate) fn try_send(&self, to: Ipv4Addr, sequence: u16) -> io::Result<usize> {
+        let request = request(self.id, sequence);
+        self.socket.try_send_to(&request, (to, 0).into())
     }
 
-    /// Whether a datagram from this socket is an answer to us.
-    pub(crate) fn is_reply(&self, datagram: &[u8]) -> bool {
+    /// The sequence number of a datagram from this socket that is an answer to us.
+    pub(crate) fn reply(&self, datagram: &[u8]) -> Option<u16> {
         let message = if self.raw {
             payload(datagram)
         } else {
             Some(datagram)
         };
-        message.is_some_and(|message| is_reply(message, self.raw.then_some(self.id)))
+        reply(message?, self.raw.then_some(self.id))
     }
 }
 
-fn request(id: u16) -> [u8; 16] {
+fn request(id: u16, sequence: u16) -> [u8; 16] {
     let mut packet = [0; 16];
     let fields = [
         &[REQUEST, 0, 0, 0],
         id.to_be_bytes().as_slice(),
-        &[0, 1],
+        sequence.to_be_bytes().as_slice(),
         TEXT,
     ]
     .concat();
@@ -89,14 +90,13 @@ fn checksum(bytes: &[u8]) -> u16 {
     !u16::try_from(sum).unwrap_or(0)
 }
 
-fn is_reply(message: &[u8], id: Option<u16>) -> bool {
-    match message {
-        [REPLY, 0, _, _, high, low, _, _, text @ ..] => {
-            id.is_none_or(|id| id == u16::from_be_bytes([*high, *low])) && text == TEXT
-        }
-        // A raw socket hears every other message too.
-        _ => false,
-    }
+fn reply(message: &[u8], id: Option<u16>) -> Option<u16> {
+    // A raw socket hears every other message too.
+    let [REPLY, 0, _, _, high, low, first, second, text @ ..] = message else {
+        return None;
+    };
+    let is_ours = id.is_none_or(|id| id == u16::from_be_bytes([*high, *low])) && text == TEXT;
+    is_ours.then(|| u16::from_be_bytes([*first, *second]))
 }
 
 /// What follows the IP header.
@@ -114,20 +114,21 @@ mod tests {
 
     #[test]
     fn requests_have_a_right_checksum_and_only_our_replies_count() {
-        let mut packet = request(0x1234);
+        let mut packet = request(0x1234, 0x0506);
         assert_eq!(checksum(&packet), 0);
-        assert!(!is_reply(&packet, None));
+        assert_eq!(reply(&packet, None), None);
         packet[0] = REPLY;
-        assert!(is_reply(&packet, Some(0x1234)) && is_reply(&packet, None));
-        assert!(!is_reply(&packet, Some(1)));
-        assert!(!is_reply(&packet[..15], None));
+        assert_eq!(reply(&packet, Some(0x1234)), Some(0x0506));
+        assert_eq!(reply(&packet, None), Some(0x0506));
+        assert_eq!(reply(&packet, Some(1)), None);
+        assert_eq!(reply(&packet[..15], None), None);
     }
 
     #[test]
     fn the_ip_header_of_raw_sockets_is_skipped() {
         let mut packet = vec![0x46; 24];
-        packet.extend(request(7));
-        assert_eq!(payload(&packet), Some(request(7).as_slice()));
+        packet.extend(request(7, 1));
+        assert_eq!(payload(&packet), Some(request(7, 1).as_slice()));
         assert_eq!(payload(&[0x60; 40]), None);
         assert_eq!(payload(&[0x4F, 0]), None);
     }

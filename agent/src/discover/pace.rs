@@ -1,7 +1,8 @@
 //! When the next probe may go.
 //!
 //! A bucket without bursts: at most 20 ms worth of probes leave together. The pace is halved on
-//! trouble and grows again by the second. A pace that nobody asked for starts at 100 per second.
+//! trouble and grows again by the second. Every pace starts at 100 per second. One that was agreed on
+//! doubles at short intervals until it is reached or the first trouble comes.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,10 @@ const BURST: Duration = Duration::from_millis(20);
 const REST: Duration = Duration::from_millis(20);
 /// The pace never falls below this.
 const FLOOR: u32 = 20;
-/// Where a pace starts that nobody asked for.
+/// Where a pace starts.
 const START: u32 = 100;
+/// How soon an agreed pace doubles before there was any trouble.
+const EAGER: Duration = Duration::from_millis(150);
 /// What a clean second adds, at least.
 const STEP: u32 = 50;
 /// A clean second adds this part of the allowed pace where that is more.
@@ -33,6 +36,8 @@ pub(crate) struct Pace {
     /// When the pace was last raised or lowered.
     changed: Instant,
     lowered: Option<Instant>,
+    /// Whether it doubles instead of growing by the second.
+    eager: bool,
     jitter: u64,
 }
 
@@ -43,16 +48,17 @@ pub(crate) struct Changed {
 }
 
 impl Pace {
-    /// A pace of at most `cap` probes per second. An `agreed` one starts there.
+    /// A pace of at most `cap` probes per second. An `agreed` one is there soon.
     pub(crate) fn new(now: Instant, cap: u32, agreed: bool, seed: u64) -> Self {
         let cap = cap.max(1);
         Self {
             cap,
-            rate: if agreed { cap } else { cap.min(START) },
+            rate: cap.min(START),
             next: now,
             rest_until: now,
             changed: now,
             lowered: None,
+            eager: agreed,
             jitter: seed,
         }
     }
@@ -84,25 +90,35 @@ impl Pace {
         self.rest_until = now + REST;
     }
 
-    /// The kernel had no room: rests, and halves the pace at most once a second.
-    pub(crate) fn overrun(&mut self, now: Instant) -> Option<Changed> {
-        self.rest(now);
-        self.lower(now)
+    /// Probes per second.
+    pub(crate) const fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// Takes the same part of its own most as another pace has of its most.
+    pub(crate) fn follow(&mut self, other: &Self) {
+        let part = u64::from(self.cap) * u64::from(other.rate) / u64::from(other.cap);
+        self.rate = u32::try_from(part).unwrap_or(self.cap).clamp(1, self.cap);
     }
 
     /// Raises the pace after a clean second. To be called now and then.
     pub(crate) fn tick(&mut self, now: Instant) -> Option<Changed> {
-        if self.rate >= self.cap || now.saturating_duration_since(self.changed) < SECOND {
+        let (wait, step) = if self.eager {
+            (EAGER, self.rate)
+        } else {
+            (SECOND, STEP.max(self.cap / STEP_PART))
+        };
+        if self.rate >= self.cap || now.saturating_duration_since(self.changed) < wait {
             return None;
         }
-        let step = STEP.max(self.cap / STEP_PART);
         self.rate = self.rate.saturating_add(step).min(self.cap);
         self.changed = now;
         Some(Changed { rate: self.rate })
     }
 
-    fn lower(&mut self, now: Instant) -> Option<Changed> {
-        self.changed = now;
+    /// Halves the pace, at most once a second.
+    pub(crate) fn lower(&mut self, now: Instant) -> Option<Changed> {
+        (self.changed, self.eager) = (now, false);
         let recent = self
             .lowered
             .is_some_and(|at| now.saturating_duration_since(at) < SECOND);
@@ -119,9 +135,49 @@ impl Pace {
     }
 }
 
+/// Counts messages of routers that a host cannot be reached.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Burst {
+    second: Instant,
+    count: u32,
+}
+
+/// Such messages in a second that are too many.
+const BURST_MAX: u32 = 50;
+
+impl Burst {
+    pub(crate) const fn new(now: Instant) -> Self {
+        Self {
+            second: now,
+            count: 0,
+        }
+    }
+
+    /// Counts one; true if that makes it too many, once a second.
+    pub(crate) fn add(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.second) >= SECOND {
+            (self.second, self.count) = (now, 0);
+        }
+        self.count = self.count.saturating_add(1);
+        self.count == BURST_MAX + 1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An agreed pace that has had its time to start.
+    fn reached(start: Instant, cap: u32) -> Pace {
+        let mut pace = Pace::new(start - 10 * SECOND, cap, true, 1);
+        let mut now = start - 10 * SECOND;
+        while now < start - SECOND {
+            now += EAGER;
+            pace.tick(now);
+        }
+        assert_eq!(pace.rate, cap);
+        pace
+    }
 
     /// Sends whatever may go, stepping the clock by `step`; gives the times of the probes.
     fn sent(pace: &mut Pace, start: Instant, step: Duration, span: Duration) -> Vec<Duration> {
@@ -155,7 +211,7 @@ mod tests {
         for rate in [200_usize, 2_000, 10_000] {
             for step in [1, 7, 15] {
                 let cap = u32::try_from(rate).unwrap();
-                let mut pace = Pace::new(start, cap, true, 1);
+                let mut pace = reached(start, cap);
                 let times = sent(
                     &mut pace,
                     start,
@@ -176,7 +232,7 @@ mod tests {
     #[test]
     fn idle_time_is_not_saved_up() {
         let start = Instant::now();
-        let mut pace = Pace::new(start, 200, true, 1);
+        let mut pace = reached(start, 200);
         assert!(pace.take(start));
         let later = start + Duration::from_secs(60);
         let burst = std::iter::repeat_with(|| pace.take(later))
@@ -192,12 +248,13 @@ mod tests {
         assert_eq!(pace.rate, 100);
         now += SECOND;
         assert_eq!(pace.tick(now), Some(Changed { rate: 150 }));
-        assert_eq!(pace.overrun(now), Some(Changed { rate: 75 }));
+        assert_eq!(pace.lower(now), Some(Changed { rate: 75 }));
+        pace.rest(now);
         assert!(!pace.take(now) && pace.ready_at() >= now + REST);
-        assert_eq!(pace.overrun(now + REST), None);
+        assert_eq!(pace.lower(now + REST), None);
         for _ in 0..10 {
             now += SECOND;
-            pace.overrun(now);
+            pace.lower(now);
         }
         assert_eq!(pace.rate, FLOOR);
         for _ in 0..10 {
@@ -208,9 +265,65 @@ mod tests {
     }
 
     #[test]
+    fn an_agreed_pace_is_reached_in_about_a_second_unless_there_is_trouble() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start, 10_000, true, 1);
+        let mut times = Vec::new();
+        let mut now = start;
+        while pace.rate < 10_000 {
+            now += EAGER;
+            assert_eq!(pace.tick(now - Duration::from_millis(1)), None);
+            times.extend(pace.tick(now).map(|changed| changed.rate));
+        }
+        assert_eq!(times, [200, 400, 800, 1_600, 3_200, 6_400, 10_000]);
+        assert!(now - start < Duration::from_millis(1_100));
+
+        let mut pace = Pace::new(start, 10_000, true, 1);
+        pace.tick(start + EAGER);
+        assert_eq!(pace.lower(start + EAGER), Some(Changed { rate: 100 }));
+        assert_eq!(pace.tick(start + 2 * EAGER), None);
+        assert_eq!(
+            pace.tick(start + EAGER + SECOND),
+            Some(Changed { rate: 600 })
+        );
+    }
+
+    #[test]
+    fn a_pace_that_follows_has_the_same_part_of_its_most() {
+        let start = Instant::now();
+        let mut pace = reached(start, 2_000);
+        let mut connects = reached(start, 100);
+        pace.lower(start + SECOND);
+        connects.follow(&pace);
+        assert_eq!(connects.rate, 50);
+        for second in 2..40 {
+            pace.lower(start + second * SECOND);
+            connects.follow(&pace);
+        }
+        assert_eq!((pace.rate, connects.rate), (FLOOR, 1));
+        pace.rate = 2_000;
+        connects.follow(&pace);
+        assert_eq!(connects.rate, 100);
+    }
+
+    #[test]
+    fn many_unreachable_hosts_in_a_second_are_a_burst_once() {
+        let start = Instant::now();
+        let mut burst = Burst::new(start);
+        let count = |burst: &mut Burst, from: Instant, number: u32| {
+            (0..number)
+                .filter(|n| burst.add(from + Duration::from_millis(u64::from(*n))))
+                .count()
+        };
+        assert_eq!(count(&mut burst, start, 50), 0);
+        assert_eq!(count(&mut burst, start + SECOND, 300), 1);
+        assert_eq!(count(&mut burst, start + 2 * SECOND, 51), 1);
+    }
+
+    #[test]
     fn the_next_probe_may_go_when_it_is_said_to() {
         let mut now = Instant::now();
-        let mut pace = Pace::new(now, 300, true, 9);
+        let mut pace = reached(now, 300);
         for _ in 0..1000 {
             while pace.take(now) {}
             now = pace.ready_at();

@@ -5,12 +5,16 @@ use std::time::{Duration, Instant};
 
 use tvtfleet_proto::model::discovery::{Politeness, RateChange};
 
+use super::throttle::{CLEAN, Change};
+
 /// The peak is taken over this time.
 const WINDOW: Duration = Duration::from_millis(100);
 /// Windows in a second.
 const WINDOWS_PER_SECOND: u32 = 10;
 /// Changes of the pace that are kept.
 const CHANGES_MAX: usize = 64;
+/// Reasons that a note names.
+const REASONS_MAX: usize = 3;
 
 /// What was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,10 @@ pub(crate) struct Record {
     kept: Politeness,
     /// When the unicast probes of the last 100 ms went.
     recent: VecDeque<Instant>,
+    /// How often the pace was lowered, how far, and why.
+    lowered: u32,
+    lowest: u32,
+    reasons: Vec<String>,
 }
 
 impl Record {
@@ -41,6 +49,9 @@ impl Record {
             began: now,
             kept,
             recent: VecDeque::new(),
+            lowered: 0,
+            lowest: rate,
+            reasons: Vec::new(),
         }
     }
 
@@ -84,15 +95,69 @@ impl Record {
         self.kept.dropped += answers;
     }
 
-    pub(crate) fn changed(&mut self, now: Instant, rate: u32, reason: &str) {
-        if self.kept.changes.len() < CHANGES_MAX {
-            let after = now.saturating_duration_since(self.began);
-            self.kept.changes.push(RateChange {
+    /// Keeps a change of the pace. One that grows step by step is one change.
+    pub(crate) fn changed(&mut self, now: Instant, change: Change) {
+        let after = now.saturating_duration_since(self.began);
+        let Change { rate, reason } = change;
+        if reason != CLEAN {
+            self.lowered += 1;
+            self.lowest = self.lowest.min(rate);
+            if !self.reasons.contains(&reason) && self.reasons.len() < REASONS_MAX {
+                self.reasons.push(reason.clone());
+            }
+        }
+        let changes = &mut self.kept.changes;
+        if let Some(last) = changes.last_mut()
+            && last.reason == CLEAN
+            && reason == CLEAN
+        {
+            (last.after, last.rate) = (after, rate);
+        } else if changes.len() < CHANGES_MAX {
+            changes.push(RateChange {
                 after,
                 rate,
-                reason: reason.to_owned(),
+                reason,
             });
         }
+    }
+
+    /// What an operator should know of it, a sentence each.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let kept = &self.kept;
+        let mut notes = Vec::new();
+        if self.lowered > 0 {
+            let more = if self.reasons.len() < REASONS_MAX {
+                ""
+            } else {
+                "; and more"
+            };
+            notes.push(format!(
+                "the pace was lowered {} times, to {} probes per second at the lowest: {}{more}",
+                self.lowered,
+                self.lowest,
+                self.reasons.join("; ")
+            ));
+        }
+        if kept.overruns > 0 {
+            notes.push(format!(
+                "the kernel had no room for {} probes; they were sent again more slowly",
+                kept.overruns
+            ));
+        }
+        if kept.dropped > 0 {
+            notes.push(format!(
+                "{} answers were not used: from somebody who was not asked, or from a sender that \
+                 speaks for too many devices",
+                kept.dropped
+            ));
+        }
+        if kept.send_errors > 0 {
+            notes.push(format!(
+                "{} probes could not be sent: no way there, or not permitted",
+                kept.send_errors
+            ));
+        }
+        notes
     }
 
     pub(crate) fn finish(mut self, now: Instant) -> Politeness {
@@ -125,5 +190,33 @@ mod tests {
             (kept.peak_rate, kept.unicast, kept.retries, kept.multicast),
             (30, 5, 1, 1)
         );
+    }
+
+    #[test]
+    fn growth_is_one_change_and_the_note_says_why_it_was_lowered() {
+        let start = Instant::now();
+        let mut record = Record::new(start, 2_000, 4);
+        for (second, rate, reason) in [
+            (1, 200, CLEAN),
+            (2, 400, CLEAN),
+            (3, 200, "a is slow"),
+            (4, 300, CLEAN),
+            (5, 150, "a is slow"),
+        ] {
+            let reason = reason.to_owned();
+            let change = Change { rate, reason };
+            record.changed(start + Duration::from_secs(second), change);
+        }
+        assert_eq!(
+            record.notes(),
+            ["the pace was lowered 2 times, to 150 probes per second at the lowest: a is slow"]
+        );
+        let kept = record.finish(start);
+        let rates: Vec<(u64, u32)> = kept
+            .changes
+            .iter()
+            .map(|change| (change.after.as_secs(), change.rate))
+            .collect();
+        assert_eq!(rates, [(2, 400), (3, 200), (4, 300), (5, 150)]);
     }
 }

@@ -29,5 +29,5 @@ pub async fn run(
     cancel: CancellationToken,
 ) -> Result<DiscoverReport, DiscoverError> {
     let setup = Setup::new(options, &context)?;
-    Ok(Driver::new(setup, context, events).run(&cancel).await)
+    Driver::new(setup, context, events).run(&cancel).await
 }

@@ -6,7 +6,7 @@
 //! a network of this computer need no echo: its neighbour table says who is there.
 //!
 //! In a wide sweep the second round is the echo, where echoes are known to pass: some devices found
-//! in the first round are asked. Dark addresses then cost two packets, and who is alive is searched
+//! in the first round are asked all the time. Dark addresses then cost two packets, and who is alive is searched
 //! again. Without that knowledge the second round is a search.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -25,8 +25,6 @@ const WIDE: u64 = 1_023;
 const GAP: Duration = Duration::from_millis(1_500);
 /// How long after the last search a host that is alive is left to answer before it is greeted.
 const GRACE: Duration = Duration::from_millis(700);
-/// Devices that are asked whether echoes pass.
-const CANARIES: u32 = 16;
 /// Devices that have to answer the first round before no loss is believed.
 const NO_LOSS_FROM: u64 = 3;
 /// Unreachable messages from a router after which a /24 without any answer is left alone.
@@ -99,9 +97,7 @@ pub(crate) struct Sweep {
     first_answers: u64,
     late: u64,
     echoed_twice: bool,
-    canaries: VecDeque<Ipv4Addr>,
-    canaries_asked: u32,
-    echoed: u32,
+    echoes_pass: bool,
     again: VecDeque<Ipv4Addr>,
     lively: VecDeque<Ipv4Addr>,
     disowned: BTreeMap<u32, u8>,
@@ -135,9 +131,7 @@ impl Sweep {
             first_answers: 0,
             late: 0,
             echoed_twice: false,
-            canaries: VecDeque::new(),
-            canaries_asked: 0,
-            echoed: 0,
+            echoes_pass: false,
             again: VecDeque::new(),
             lively: VecDeque::new(),
             disowned: BTreeMap::new(),
@@ -151,10 +145,6 @@ impl Sweep {
 
     /// What to do at `now`. A probe that is given out counts as sent.
     pub(crate) fn next(&mut self, now: Instant) -> Next {
-        if let Some(to) = self.canaries.pop_front() {
-            self.canaries_asked += 1;
-            return Next::Echo(to);
-        }
         if let Some(to) = self.again.pop_front() {
             return self.search(now, to);
         }
@@ -204,15 +194,19 @@ impl Sweep {
         }
         if self.searches == 0 {
             self.first_answers += 1;
-            if self.is_wide() && self.plan.echo && !self.is_own(from) {
-                let waiting = u32::try_from(self.canaries.len()).unwrap_or(u32::MAX);
-                if self.canaries_asked.saturating_add(waiting) < CANARIES {
-                    self.canaries.push_back(from);
-                }
-            }
         } else {
             self.late += 1;
         }
+    }
+
+    /// Whether echo requests come through to devices that were found.
+    pub(crate) const fn set_echoes_pass(&mut self, pass: bool) {
+        self.echoes_pass = pass;
+    }
+
+    /// Whether the first round is still under way.
+    pub(crate) fn is_first_round(&self) -> bool {
+        self.searches == 0 && !self.rounds.is_empty()
     }
 
     /// Whether an answer from there can be one to this sweep.
@@ -225,11 +219,7 @@ impl Sweep {
         let Some(host) = self.plan.hosts.index(at) else {
             return;
         };
-        if self.answered.has(host) {
-            self.echoed += u32::from(by_echo);
-            return;
-        }
-        if !self.alive.set(host) {
+        if self.answered.has(host) || !self.alive.set(host) {
             return;
         }
         let in_wide_echo = matches!(self.rounds.front(), Some(Round::EchoOrSearch));
@@ -283,10 +273,7 @@ impl Sweep {
 
     /// Whether every round is done and nobody waits for a greeting.
     pub(crate) fn is_done(&self) -> bool {
-        self.rounds.is_empty()
-            && self.canaries.is_empty()
-            && self.again.is_empty()
-            && self.lively.is_empty()
+        self.rounds.is_empty() && self.again.is_empty() && self.lively.is_empty()
     }
 
     /// When the last search went.
@@ -321,8 +308,8 @@ impl Sweep {
 
     /// The seed and position of the first round; `None` once it is done.
     pub(crate) fn cursor(&self) -> Option<(u64, u64)> {
-        let unfinished = self.searches == 0 && !self.rounds.is_empty();
-        unfinished.then(|| (self.order.seed(), self.position))
+        self.is_first_round()
+            .then(|| (self.order.seed(), self.position))
     }
 
     fn search(&mut self, now: Instant, to: Ipv4Addr) -> Next {
@@ -405,9 +392,7 @@ impl Sweep {
     fn further_rounds(&self) -> VecDeque<Round> {
         let silent = self.plan.greet;
         let mut rounds = VecDeque::new();
-        let echoes_pass =
-            self.canaries_asked > 0 && self.echoed.saturating_mul(2) >= self.canaries_asked;
-        if self.is_wide() && silent && self.plan.rounds == 2 && echoes_pass {
+        if self.is_wide() && silent && self.plan.rounds == 2 && self.echoes_pass {
             rounds.push_back(Round::EchoOrSearch);
             return rounds;
         }

@@ -60,6 +60,8 @@ impl Network {
                 } else {
                     log.answered.insert(from);
                     sweep.on_answer(from);
+                    let pingless = self.peers.get(&from) == Some(&Peer::Pingless);
+                    sweep.set_echoes_pass(!pingless);
                 }
             }
             while let Some(at) = sweep.next_lively(now) {

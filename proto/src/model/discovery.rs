@@ -25,10 +25,12 @@ pub const FOUND_MAX: u32 = 4_096;
 
 /// A word that is none of those of its list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown {what} {text:?}")]
+#[error("unknown {what} {text:?}; it can be {known}")]
 pub struct UnknownWord {
     /// What it was to be.
     pub what: &'static str,
+    /// The words of the list.
+    pub known: String,
     /// The word, at most 40 characters of it.
     pub text: String,
 }
@@ -65,7 +67,11 @@ macro_rules! names {
                     .iter()
                     .copied()
                     .find(|value| value.as_str() == text)
-                    .ok_or_else(|| UnknownWord { what: $what, text: text.chars().take(40).collect() })
+                    .ok_or_else(|| UnknownWord {
+                        what: $what,
+                        known: Self::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>().join(", "),
+                        text: text.chars().take(40).collect(),
+                    })
             }
         }
     };

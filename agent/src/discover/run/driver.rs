@@ -17,17 +17,18 @@ use tvtfleet_proto::model::discovery::{
 
 use super::ears::Ears;
 use super::greeter::{Greeter, Outcome};
-use super::setup::Setup;
-use crate::discover::event::{DiscoverContext, DiscoverEvent};
+use super::setup::{Setup, no_multicast};
+use crate::discover::canary::Question;
+use crate::discover::event::{DiscoverContext, DiscoverError, DiscoverEvent};
 use crate::discover::greet::Greeted;
 use crate::discover::listen::{self, Heard};
 use crate::discover::losses::Losses;
 use crate::discover::merge::{Added, Seen, Sightings};
 use crate::discover::multicast::Shot;
 use crate::discover::neighbours;
-use crate::discover::pace::{Changed, Pace};
 use crate::discover::politeness::{Record, Sent};
 use crate::discover::sweep::{Next, Sweep};
+use crate::discover::throttle::{Change, Throttle};
 use crate::discover::trouble::{self, Fate};
 
 /// The longest sleep while something is under way.
@@ -39,9 +40,8 @@ const NEIGHBOURS: Duration = Duration::from_millis(500);
 const CANDIDATE_GRACE: Duration = Duration::from_millis(2_200);
 /// How long the last echo requests are waited for.
 const ECHO_WAIT: Duration = Duration::from_millis(800);
-/// TCP connections per second where no faster pace was agreed: each leaves an entry in the table
-/// of a gateway for minutes.
-const CONNECTS: u32 = 100;
+/// The sequence number of the sweep's own echo requests.
+const ECHO_SEQUENCE: u16 = 1;
 /// Hosts outside the sweep that are greeted.
 const CANDIDATES_MAX: usize = 4_096;
 /// Probes sent in one go before anything else is looked at.
@@ -62,8 +62,7 @@ pub(super) struct Driver {
     last_shot: Option<Instant>,
     ears: Ears,
     sweep: Sweep,
-    pace: Pace,
-    connects: Pace,
+    throttle: Throttle,
     /// A probe that the kernel had no room for.
     held: Option<Next>,
     greeter: Greeter,
@@ -90,18 +89,12 @@ impl Driver {
         let addresses = setup.plan.hosts.len();
         let mut shots = setup.shots.into_iter();
         let next_shot = shots.next();
-        let connects = if setup.agreed {
-            setup.rate
-        } else {
-            setup.rate.min(CONNECTS)
-        };
         let ports = setup.options.tcp_ports.clone();
         let (bind, parallel) = (setup.options.bind, setup.options.parallel);
         let searched = setup.options.methods.contains(&Method::Mhed);
         Self {
-            record: Record::new(now, setup.rate, addresses),
-            pace: Pace::new(now, setup.rate, setup.agreed, setup.seed),
-            connects: Pace::new(now, connects, true, setup.seed),
+            record: Record::new(now, setup.limits.probes, addresses),
+            throttle: Throttle::new(now, setup.limits, setup.echo.is_some(), setup.seed),
             message: setup.message.to_string(),
             own: setup.own,
             shots,
@@ -132,7 +125,10 @@ impl Driver {
         }
     }
 
-    pub(super) async fn run(mut self, cancel: &CancellationToken) -> DiscoverReport {
+    pub(super) async fn run(
+        mut self,
+        cancel: &CancellationToken,
+    ) -> Result<DiscoverReport, DiscoverError> {
         let addresses = self.record.so_far().addresses;
         if addresses > 0 {
             let rate = self.record.so_far().rate;
@@ -149,6 +145,7 @@ impl Driver {
             self.hear(now);
             self.look_around(now);
             self.shoot(now);
+            self.check_multicast()?;
             let wake = self.probe(now).min(self.greet(now));
             if self.is_over(now) {
                 self.covered = covered;
@@ -157,12 +154,24 @@ impl Driver {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => {}
-                outcome = self.greeter.ended() => self.on_greeted(outcome),
+                outcome = self.greeter.ended() => self.on_greeted(Instant::now(), outcome),
                 () = self.ears.ready() => {}
                 () = sleep_until(wake.into()) => {}
             }
         }
-        self.finish()
+        Ok(self.finish())
+    }
+
+    /// Whether searches by multicast leave this computer, where nothing else is to be done.
+    fn check_multicast(&self) -> Result<(), DiscoverError> {
+        let so_far = self.record.so_far();
+        let wants = |method| self.options.methods.contains(&method);
+        let only =
+            so_far.addresses == 0 && !wants(Method::Announcements) && !wants(Method::Neighbours);
+        if self.last_shot.is_none() || so_far.multicast > 0 || !only {
+            return Ok(());
+        }
+        Err(no_multicast(&self.notes))
     }
 
     fn is_over(&self, now: Instant) -> bool {
@@ -193,12 +202,14 @@ impl Driver {
             sweep,
             message,
             record,
+            throttle,
             ..
         } = self;
         let (mut heard, mut unasked) = (Vec::new(), 0);
         let dropped = ears.hear(now, |datagram| {
-            if datagram.is_echo {
+            if let Some(sequence) = datagram.echo {
                 sweep.on_alive(datagram.from, true);
+                throttle.on_echo(now, datagram.from, sequence);
             } else if let Some(ear) = datagram.ear {
                 if ear == listen::Ear::Sweep && !sweep.has_asked(datagram.from) {
                     unasked += 1;
@@ -216,14 +227,14 @@ impl Driver {
         record.dropped(dropped + unasked);
         for heard in heard {
             match heard {
-                Heard::Device(seen) => self.on_device(*seen),
+                Heard::Device(seen) => self.on_device(now, *seen),
                 Heard::Candidate(at, claims) => self.on_candidate(at, *claims),
             }
         }
         self.read_errors(now);
     }
 
-    fn on_device(&mut self, mut seen: Seen) {
+    fn on_device(&mut self, now: Instant, mut seen: Seen) {
         if seen.interface.is_none() && seen.method != Method::Tcp {
             let (ears, source) = (&self.ears, seen.source);
             seen.interface = ears
@@ -231,6 +242,15 @@ impl Driver {
                 .iter()
                 .find(|(interface, _)| interface.network.contains(&source))
                 .map(|(interface, _)| interface.name.clone());
+        }
+        let by_search = seen.method == Method::Sweep;
+        if by_search {
+            self.throttle.on_search(now, seen.source);
+        }
+        if self.sweep.has_asked(seen.source) {
+            let routed = !self.own.iter().any(|net| net.contains(&seen.source));
+            let searchable = by_search && self.sweep.is_first_round();
+            self.throttle.found(seen.source, searchable, routed);
         }
         self.sweep.on_answer(seen.source);
         if let Some(announced) = seen.claims.address {
@@ -277,22 +297,25 @@ impl Driver {
         let Some(socket) = &self.ears.sweep else {
             return;
         };
-        let sweep = &mut self.sweep;
-        let mut no_room = false;
-        trouble::drain(socket, |about, fate| match fate {
+        let (sweep, throttle, own) = (&mut self.sweep, &mut self.throttle, &self.own);
+        let (mut no_room, mut change) = (false, None);
+        let mut each = |about, fate| match fate {
             Fate::Refused => sweep.on_alive(about, false),
-            Fate::Unreachable { router } => sweep.on_dark(about, router),
+            Fate::Unreachable { router } => {
+                sweep.on_dark(about, router);
+                // In our own network this computer says it itself.
+                if router && !own.iter().any(|net| net.contains(&about)) {
+                    change = throttle.unreachable(now).or(change.take());
+                }
+            }
             Fate::NoRoom => no_room = true,
             Fate::Queued => {}
-        });
+        };
+        trouble::drain(socket, &mut each);
         if let Some(echo) = &self.ears.echo {
-            trouble::drain(&echo.socket, |about, fate| match fate {
-                Fate::Refused => sweep.on_alive(about, false),
-                Fate::Unreachable { router } => sweep.on_dark(about, router),
-                Fate::NoRoom => no_room = true,
-                Fate::Queued => {}
-            });
+            trouble::drain(&echo.socket, &mut each);
         }
+        self.changed(now, change);
         if no_room {
             self.overrun(now);
         }
@@ -300,18 +323,16 @@ impl Driver {
 
     /// What costs nothing: the neighbour table, the clock, and telling how far it is.
     fn look_around(&mut self, now: Instant) {
-        if let Some(changed) = self.pace.tick(now) {
-            self.changed(now, changed, "a clean second");
-        }
+        let change = self.throttle.look(now);
+        self.changed(now, change);
         if now >= self.next_neighbours {
             self.next_neighbours = now + NEIGHBOURS;
-            if self.losses.grew()
-                && let Some(changed) = self.pace.overrun(now)
-            {
-                self.changed(now, changed, "the kernel lost datagrams or neighbours");
+            if self.losses.grew() {
+                let change = self.throttle.lost(now);
+                self.changed(now, change);
             }
             if self.options.methods.contains(&Method::Neighbours) {
-                self.read_neighbours();
+                self.read_neighbours(now);
             }
         }
         if now >= self.next_progress {
@@ -328,7 +349,7 @@ impl Driver {
         }
     }
 
-    fn read_neighbours(&mut self) {
+    fn read_neighbours(&mut self, now: Instant) {
         // Absent in some containers: then there is nothing to learn from it.
         let Ok(table) = neighbours::read() else {
             return;
@@ -342,7 +363,10 @@ impl Driver {
                     mac: Some(neighbour.mac),
                     ..Claims::default()
                 };
-                self.on_device(Seen::new(Method::Neighbours, neighbour.address, claims));
+                self.on_device(
+                    now,
+                    Seen::new(Method::Neighbours, neighbour.address, claims),
+                );
             } else if in_sweep {
                 self.sweep.on_alive(neighbour.address, false);
             } else if ours && self.options.subnets.is_empty() {
@@ -388,14 +412,17 @@ impl Driver {
             .map_or(now + TICK, |shot| (now + TICK).min(self.began + shot.after));
         for _ in 0..AT_ONCE {
             // Asked first, so that a probe is never taken without leave to send it.
-            let ready = self.pace.ready_at();
+            let ready = self.throttle.ready_at();
             if ready > now {
                 return ready.min(latest);
+            }
+            if self.ask_again(now) {
+                continue;
             }
             let next = self.held.take().unwrap_or_else(|| self.sweep.next(now));
             let sent = match next {
                 Next::Search { to, again } => self.search(now, to, again),
-                Next::Echo(to) => self.echo(now, to),
+                Next::Echo(to) => self.echo(now, to, ECHO_SEQUENCE),
                 Next::Wait(until) => return until.min(latest).max(now),
                 Next::Done => return latest,
             };
@@ -404,6 +431,22 @@ impl Driver {
             }
         }
         now
+    }
+
+    /// Asks a device found before whether it still answers, where that is due; false if nothing was
+    /// sent.
+    fn ask_again(&mut self, now: Instant) -> bool {
+        if self.sweep.is_done() && self.greeter.is_idle() {
+            return false;
+        }
+        let question = self.throttle.question(now);
+        self.sweep.set_echoes_pass(self.throttle.echoes_pass());
+        // One that does not go out is a loss like another.
+        match question {
+            Some(Question::Echo { to, sequence }) => self.echo(now, to, sequence),
+            Some(Question::Search(to)) => self.search(now, to, true),
+            None => false,
+        }
     }
 
     fn search(&mut self, now: Instant, to: Ipv4Addr, again: bool) -> bool {
@@ -415,11 +458,11 @@ impl Driver {
         self.on_sent(now, to, fate, Sent::Search { again })
     }
 
-    fn echo(&mut self, now: Instant, to: Ipv4Addr) -> bool {
+    fn echo(&mut self, now: Instant, to: Ipv4Addr, sequence: u16) -> bool {
         let Some(echo) = &self.ears.echo else {
             return true;
         };
-        let fate = sent(|| echo.try_send(to));
+        let fate = sent(|| echo.try_send(to, sequence));
         self.on_sent(now, to, fate, Sent::Echo)
     }
 
@@ -427,7 +470,7 @@ impl Driver {
     fn on_sent(&mut self, now: Instant, to: Ipv4Addr, fate: Result<(), Fate>, what: Sent) -> bool {
         match fate {
             Ok(()) => {
-                self.pace.take(now);
+                self.throttle.take(now);
                 self.record.sent(now, what);
                 true
             }
@@ -436,7 +479,7 @@ impl Driver {
                 false
             }
             Err(Fate::Queued) => {
-                self.pace.rest(now);
+                self.throttle.rest(now);
                 false
             }
             Err(Fate::Unreachable { .. }) => {
@@ -450,13 +493,14 @@ impl Driver {
 
     fn overrun(&mut self, now: Instant) {
         self.record.overrun();
-        if let Some(changed) = self.pace.overrun(now) {
-            self.changed(now, changed, "the kernel had no room");
-        }
+        let change = self.throttle.overrun(now);
+        self.changed(now, change);
     }
 
-    fn changed(&mut self, now: Instant, changed: Changed, reason: &str) {
-        self.record.changed(now, changed.rate, reason);
+    fn changed(&mut self, now: Instant, change: Option<Change>) {
+        if let Some(change) = change {
+            self.record.changed(now, change);
+        }
     }
 
     /// Begins the greetings that are due; says when to come back.
@@ -479,12 +523,11 @@ impl Driver {
             }
         }
         while self.greeter.is_ready(now) {
-            let ready = self.pace.ready_at().max(self.connects.ready_at());
+            let ready = self.throttle.connect_at();
             if ready > now {
                 return ready;
             }
-            self.pace.take(now);
-            self.connects.take(now);
+            self.throttle.connect(now);
             self.greeter.begin();
             self.record.sent(now, Sent::Connect);
         }
@@ -495,16 +538,16 @@ impl Driver {
         due.into_iter().flatten().fold(now + TICK, Instant::min)
     }
 
-    fn on_greeted(&mut self, outcome: Outcome) {
+    fn on_greeted(&mut self, now: Instant, outcome: Outcome) {
         if let Greeted::Tvt(claims) = outcome.greeted {
             let mut seen = Seen::new(Method::Tcp, outcome.host, *claims);
             seen.port = Some(outcome.port);
-            self.on_device(seen);
+            self.on_device(now, seen);
             if let Some(claims) = self.candidates.get(&outcome.host)
                 && *claims != Claims::default()
             {
                 let seen = Seen::new(Method::Onvif, outcome.host, claims.clone());
-                self.on_device(seen);
+                self.on_device(now, seen);
             }
         }
     }
@@ -525,28 +568,9 @@ impl Driver {
     fn finish(mut self) -> DiscoverReport {
         let now = Instant::now();
         if self.options.methods.contains(&Method::Neighbours) {
-            self.read_neighbours();
+            self.read_neighbours(now);
         }
-        let so_far = self.record.so_far();
-        if so_far.overruns > 0 {
-            self.notes.push(format!(
-                "the kernel had no room for {} probes; they were sent again more slowly",
-                so_far.overruns
-            ));
-        }
-        if so_far.dropped > 0 {
-            self.notes.push(format!(
-                "{} answers were not used: from somebody who was not asked, or from a sender that \
-                 speaks for too many devices",
-                so_far.dropped
-            ));
-        }
-        if so_far.send_errors > 0 {
-            self.notes.push(format!(
-                "{} probes could not be sent: no way there, or not permitted",
-                so_far.send_errors
-            ));
-        }
+        self.notes.extend(self.record.notes());
         let cursor = self.cursor();
         DiscoverReport {
             devices: self.sightings.devices(),

@@ -22,8 +22,8 @@ pub(super) struct Datagram<'a> {
     pub(super) ear: Option<Ear>,
     pub(super) from: Ipv4Addr,
     pub(super) interface: Option<&'a str>,
-    /// A reply to an echo request; it has no further content.
-    pub(super) is_echo: bool,
+    /// The sequence number of a reply to an echo request; it has no further content.
+    pub(super) echo: Option<u16>,
     pub(super) bytes: &'a [u8],
 }
 
@@ -118,7 +118,7 @@ impl Ears {
                     ear: Some(Ear::Search),
                     from,
                     interface: Some(&interface.name),
-                    is_echo: false,
+                    echo: None,
                     bytes,
                 });
             });
@@ -132,7 +132,7 @@ impl Ears {
                     ear,
                     from,
                     interface: None,
-                    is_echo: false,
+                    echo: None,
                     bytes,
                 });
             });
@@ -144,19 +144,18 @@ impl Ears {
                     ear,
                     from,
                     interface: None,
-                    is_echo: false,
+                    echo: None,
                     bytes,
                 });
             });
         }
         if let Some(echo) = echo {
             read(&echo.socket, buffer, in_second, &mut |from, bytes| {
-                let is_echo = echo.is_reply(bytes);
                 each(Datagram {
                     ear: None,
                     from,
                     interface: None,
-                    is_echo,
+                    echo: echo.reply(bytes),
                     bytes: &[],
                 });
             });

@@ -17,14 +17,13 @@ use crate::discover::interfaces::{self, Interface};
 use crate::discover::multicast::{self, Shot};
 use crate::discover::sockets::{self, Trouble};
 use crate::discover::sweep::Plan;
+use crate::discover::throttle::Limits;
 
 /// Everything settled before the first packet.
 pub(super) struct Setup {
     pub(super) options: DiscoverOptions,
-    /// Probes per second.
-    pub(super) rate: u32,
-    /// Whether that pace was agreed on, not just the default.
-    pub(super) agreed: bool,
+    /// What may be sent in a second.
+    pub(super) limits: Limits,
     pub(super) seed: u64,
     /// The name of our WS-Discovery probe.
     pub(super) message: Uuid,
@@ -46,6 +45,9 @@ const MULTICAST: [Method; 3] = [Method::Mhed, Method::Ssdp, Method::Onvif];
 const OWN_HOSTS_MAX: u64 = 900;
 /// Each dark one stays in that table for three seconds: this pace keeps it from running over.
 const OWN_RATE: u32 = 250;
+/// TCP connections per second through a gateway outside laboratories, whatever the pace: each leaves
+/// an entry in its table for two minutes where nobody answers.
+const CONNECTS: u32 = 100;
 /// More rounds are never polite.
 const ROUNDS_MAX: u8 = 3;
 
@@ -85,11 +87,10 @@ impl Setup {
             .all(|method| options.methods.contains(method));
         consent::check(&options.subnets, &hosts, options.huge, &context.policy)?;
         let on_link = own_hosts(&hosts, &own);
-        let (rate, agreed) = pace(&options, context, on_link, &mut notes);
+        let limits = limits(&options, context, on_link, hosts.len(), &mut notes);
 
         let mut setup = Self {
-            rate,
-            agreed,
+            limits,
             seed,
             message: random,
             plan: Plan {
@@ -218,15 +219,18 @@ impl Setup {
             return Err(DiscoverError::new(ErrorCode::DiscoveryNoInterface, text)
                 .hint("name a network with --subnet, or an interface with --interface"));
         }
-        let text = match self.notes.as_slice() {
-            [] => "these methods leave nothing to do".to_owned(),
-            notes => format!("multicast is not available: {}", notes.join("; ")),
-        };
-        Err(
-            DiscoverError::new(ErrorCode::DiscoveryMulticastUnavailable, text)
-                .hint("in a container it needs the host's network; --subnet works without it"),
-        )
+        Err(no_multicast(&self.notes))
     }
+}
+
+/// Searches by multicast cannot be sent, and nothing else is to be done.
+pub(super) fn no_multicast(notes: &[String]) -> DiscoverError {
+    let text = match notes {
+        [] => "these methods leave nothing to do".to_owned(),
+        notes => format!("multicast is not available: {}", notes.join("; ")),
+    };
+    DiscoverError::new(ErrorCode::DiscoveryMulticastUnavailable, text)
+        .hint("in a container it needs the host's network; --subnet works without it")
 }
 
 fn check(options: &DiscoverOptions) -> Result<(), DiscoverError> {
@@ -316,13 +320,14 @@ fn subnets(
     swept
 }
 
-/// The pace, under the ceiling of the site.
-fn pace(
+/// The paces, under the ceiling of the site.
+fn limits(
     options: &DiscoverOptions,
     context: &DiscoverContext,
     on_link: u64,
+    hosts: u64,
     notes: &mut Vec<String>,
-) -> (u32, bool) {
+) -> Limits {
     let asked = options.asked_rate();
     let mut rate = asked.min(context.policy.rate_max.max(1));
     if rate < asked {
@@ -339,7 +344,17 @@ fn pace(
     }
     let agreed =
         options.rate.is_some() || matches!(options.profile, Profile::Routed | Profile::Lab);
-    (rate, agreed)
+    // Sweeps of our own networks alone reach no gateway; without an agreed pace they are as careful.
+    let connects = if options.profile == Profile::Lab || (agreed && on_link == hosts) {
+        rate
+    } else {
+        rate.min(CONNECTS)
+    };
+    Limits {
+        probes: rate,
+        connects,
+        agreed,
+    }
 }
 
 /// How many of the hosts are in our own networks.
