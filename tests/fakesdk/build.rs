@@ -17,7 +17,7 @@ type Record = (
     &'static [(&'static str, &'static str)],
 );
 
-const RECORDS: [Record; 5] = [
+const RECORDS: [Record; 8] = [
     (
         "DeviceInfo",
         "NET_SDK_DEVICEINFO",
@@ -83,6 +83,47 @@ const RECORDS: [Record; 5] = [
             ("status", "status"),
             ("kind", "chlType"),
             ("name", "name"),
+        ],
+    ),
+    (
+        "Time",
+        "DD_TIME",
+        None,
+        &[
+            ("second", "second"),
+            ("minute", "minute"),
+            ("hour", "hour"),
+            ("weekday", "wday"),
+            ("day", "mday"),
+            ("month", "month"),
+            ("year", "year"),
+        ],
+    ),
+    (
+        "DiskInfo",
+        "NET_SDK_DISK_INFO",
+        None,
+        &[
+            ("index", "diskIndex"),
+            ("status", "diskStatus"),
+            ("property", "diskProperty"),
+            ("total", "diskTotalSpace"),
+            ("free", "diskFreeSpace"),
+        ],
+    ),
+    (
+        "RecordStatus",
+        "NET_SDK_RECORD_STATUS_EX",
+        Some(0),
+        &[
+            ("device", "deviceName"),
+            ("kind", "dwRecordType"),
+            ("channel", "dwChannel"),
+            ("status", "dwRecordStatus"),
+            ("stream", "dwStreamType"),
+            ("resolution", "dwResolution"),
+            ("frame_rate", "dwFrameRate"),
+            ("quality", "dwQuality"),
         ],
     ),
 ];

@@ -30,6 +30,7 @@ mod local_scan;
 mod local_snapshot;
 mod login_budget;
 mod netsdk;
+mod netsdk_asks;
 mod nothing_lost;
 mod orders;
 mod pictures;

@@ -357,6 +357,22 @@ async fn an_agent_scans_by_the_library_and_says_from_afar_that_it_has_it() {
             "{row}"
         );
     }
+    let said = fleet
+        .ctl(&[
+            "run",
+            "disks",
+            "--all",
+            "--backend",
+            "netsdk",
+            "--format",
+            "json",
+        ])
+        .await
+        .ended(0);
+    for device in said.json()["devices"].as_array().unwrap() {
+        assert_eq!(device["backend"], "netsdk", "{device}");
+        assert_eq!(device["answer"][1]["status"], "unformatted", "{device}");
+    }
     // The coordinator's next life reads it from its database.
     fleet.kill_coordinator().await;
     fleet.start_coordinator();

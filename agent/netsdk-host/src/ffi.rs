@@ -22,6 +22,11 @@ type Logout = unsafe extern "C" fn(i64) -> u8;
 type Record = unsafe extern "C" fn(i64, *mut u8) -> u8;
 type Records = unsafe extern "C" fn(i64, *mut u8, i64, *mut i64) -> u8;
 
+type OfUser = unsafe extern "C" fn(i64) -> u8;
+type Find = unsafe extern "C" fn(i64) -> i64;
+type Counted = unsafe extern "C" fn(i64, *mut u8, i64) -> i64;
+type RtspUrl = unsafe extern "C" fn(i64, i64, i64, *mut u8) -> u8;
+
 /// Functions without which nothing works.
 pub(crate) const REQUIRED: [&str; 11] = [
     "NET_SDK_Init",
@@ -37,7 +42,16 @@ pub(crate) const REQUIRED: [&str; 11] = [
     "NET_SDK_GetDeviceIPCInfo",
 ];
 /// Functions that a scan can do without.
-pub(crate) const OPTIONAL: [&str; 1] = ["NET_SDK_GetDeviceCHStatus"];
+pub(crate) const OPTIONAL: [&str; 8] = [
+    "NET_SDK_GetDeviceCHStatus",
+    "NET_SDK_GetDeviceTime",
+    "NET_SDK_FindDisk",
+    "NET_SDK_GetNextDiskInfo",
+    "NET_SDK_FindDiskClose",
+    "NET_SDK_GetRecordStatusEx",
+    "NET_SDK_GetRtspUrl",
+    "NET_SDK_RebootDVR",
+];
 
 /// How a call ended that did not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +80,26 @@ pub(crate) struct Sdk {
     device_info: Record,
     ipc_info: Records,
     channel_status: Option<Records>,
+    device_time: Option<Record>,
+    disks: Option<Disks>,
+    recording: Option<Counted>,
+    rtsp_url: Option<RtspUrl>,
+    reboot: Option<OfUser>,
+}
+
+/// The three functions that list disks; one without the others is of no use.
+#[derive(Clone, Copy, Debug)]
+struct Disks {
+    find: Find,
+    next: Record,
+    close: OfUser,
+}
+
+/// A list of disks that is being read. It is closed before the next call of another kind.
+#[derive(Debug)]
+pub(crate) struct DiskList {
+    functions: Disks,
+    handle: i64,
 }
 
 /// A session of the library.
@@ -110,6 +144,11 @@ impl Sdk {
                 ipc_info: find(library, "NET_SDK_GetDeviceIPCInfo")
                     .ok_or_else(|| lost("NET_SDK_GetDeviceIPCInfo"))?,
                 channel_status: find(library, "NET_SDK_GetDeviceCHStatus"),
+                device_time: find(library, "NET_SDK_GetDeviceTime"),
+                disks: disks(library),
+                recording: find(library, "NET_SDK_GetRecordStatusEx"),
+                rtsp_url: find(library, "NET_SDK_GetRtspUrl"),
+                reboot: find(library, "NET_SDK_RebootDVR"),
             })
         }
     }
@@ -195,6 +234,66 @@ impl Sdk {
         self.records(call, user, rows)
     }
 
+    /// Fills `record` with the device's wall clock.
+    pub(crate) fn clock(&self, user: UserId, record: &mut Guarded) -> Result<(), CallError> {
+        let call = self.device_time.ok_or(CallError::Missing)?;
+        // SAFETY: the id is of a live session; the record has more room than the layout.
+        let done = unsafe { call(user.0, record.start()) };
+        self.check(done)
+    }
+
+    /// Begins a list of disks.
+    pub(crate) fn find_disks(&self, user: UserId) -> Result<DiskList, CallError> {
+        let functions = self.disks.ok_or(CallError::Missing)?;
+        // SAFETY: the id is of a live session.
+        let handle = unsafe { (functions.find)(user.0) };
+        if handle == -1 {
+            return Err(self.reason());
+        }
+        Ok(DiskList { functions, handle })
+    }
+
+    /// Fills `rows` with recording records of `stride` bytes; says how many the library claims.
+    pub(crate) fn recordings(
+        &self,
+        user: UserId,
+        rows: &mut Guarded,
+        stride: usize,
+    ) -> Result<i64, CallError> {
+        let call = self.recording.ok_or(CallError::Missing)?;
+        let elements = rows.room().checked_div(stride).unwrap_or_default();
+        let elements = i64::try_from(elements).map_err(|_| CallError::Argument)?;
+        // SAFETY: the id is of a live session; the buffer has room for that many records.
+        let count = unsafe { call(user.0, rows.start(), elements) };
+        if count < 0 {
+            return Err(self.reason());
+        }
+        Ok(count)
+    }
+
+    /// Fills `line` with the address of a stream.
+    pub(crate) fn rtsp_url(
+        &self,
+        user: UserId,
+        channel: u16,
+        stream: u8,
+        line: &mut Guarded,
+    ) -> Result<(), CallError> {
+        let call = self.rtsp_url.ok_or(CallError::Missing)?;
+        // SAFETY: the id is of a live session; the function takes no size, and the buffer is many
+        // times the longest address, with a guard behind it.
+        let done = unsafe { call(user.0, i64::from(channel), i64::from(stream), line.start()) };
+        self.check(done)
+    }
+
+    /// Starts the device again.
+    pub(crate) fn reboot(&self, user: UserId) -> Result<(), CallError> {
+        let call = self.reboot.ok_or(CallError::Missing)?;
+        // SAFETY: the id is of a live session.
+        let done = unsafe { call(user.0) };
+        self.check(done)
+    }
+
     fn records(&self, call: Records, user: UserId, rows: &mut Guarded) -> Result<i64, CallError> {
         let mut count = 0_i64;
         let room = i64::try_from(rows.room()).map_err(|_| CallError::Argument)?;
@@ -220,6 +319,32 @@ impl Sdk {
             0 => CallError::Unsaid,
             number => CallError::Number(number),
         }
+    }
+}
+
+impl DiskList {
+    /// Fills `record` with the next disk; `false` at the end.
+    pub(crate) fn next(&self, record: &mut Guarded) -> bool {
+        // SAFETY: the handle is open; the record has more room than the layout.
+        unsafe { (self.functions.next)(self.handle, record.start()) != 0 }
+    }
+}
+
+impl Drop for DiskList {
+    fn drop(&mut self) {
+        // SAFETY: the handle is open and is not used after this.
+        unsafe { (self.functions.close)(self.handle) };
+    }
+}
+
+fn disks(library: &Library) -> Option<Disks> {
+    // SAFETY: every type is the one of the vendor's header for the name beside it.
+    unsafe {
+        Some(Disks {
+            find: find(library, "NET_SDK_FindDisk")?,
+            next: find(library, "NET_SDK_GetNextDiskInfo")?,
+            close: find(library, "NET_SDK_FindDiskClose")?,
+        })
     }
 }
 

@@ -11,7 +11,9 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use tvtfleet_proto::device::sdkpipe::{CameraRow, ChannelRow, DeviceRecord};
+use tvtfleet_proto::device::sdkpipe::{
+    CameraRow, ChannelRow, DeviceRecord, DiskRow, RecordingRow, WallClock,
+};
 
 /// Channels are below this number in every recorder.
 const CHANNEL_LIMIT: u16 = 1024;
@@ -64,14 +66,29 @@ const CHANNEL_NAME: Range<usize> = 8..140;
 
 /// Room for a device record, `NET_SDK_DEVICEINFO`: 424 bytes, 428 in 1.3.2.
 pub(crate) const DEVICE_ROOM: usize = 1024;
+const DEVICE_ALARM_IN: usize = 2;
+const DEVICE_ALARM_OUT: usize = 3;
 const DEVICE_TYPE: usize = 19;
 const DEVICE_INPUTS: usize = 28;
 const DEVICE_MAC: Range<usize> = 72..78;
 const DEVICE_NAME: Range<usize> = 88..124;
 const DEVICE_FIRMWARE: Range<usize> = 124..160;
+const DEVICE_KERNEL: Range<usize> = 160..224;
 const DEVICE_HARDWARE: Range<usize> = 224..260;
 const DEVICE_SERIAL: Range<usize> = 364..396;
 const DEVICE_MODEL: Range<usize> = 396..424;
+
+/// Room for a wall clock, `DD_TIME`: 16 bytes.
+pub(crate) const CLOCK_ROOM: usize = 64;
+/// Room for a disk, `NET_SDK_DISK_INFO`: 20 bytes.
+pub(crate) const DISK_ROOM: usize = 1024;
+/// Room for the address of a stream; no document bounds it.
+pub(crate) const URL_ROOM: usize = 4096;
+/// The recording record, `NET_SDK_RECORD_STATUS_EX`, of 1.3.2. UNCERTAIN: its header is not public; one
+/// recorder's answer to a build of 1.3.2 would settle it, and rows that do not fit are not used.
+pub(crate) const RECORDING_STRIDE: usize = 164;
+/// The first build with that record; earlier headers have a function of the name for another one.
+pub(crate) const FIRST_132: u32 = 90_116;
 
 /// No layout fits the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,9 +109,12 @@ pub(crate) fn device(bytes: &[u8]) -> DeviceRecord {
         serial: text(bytes, DEVICE_SERIAL),
         firmware: text(bytes, DEVICE_FIRMWARE),
         hardware: text(bytes, DEVICE_HARDWARE),
+        kernel: text(bytes, DEVICE_KERNEL),
+        alarm_in: byte(bytes, DEVICE_ALARM_IN),
+        alarm_out: byte(bytes, DEVICE_ALARM_OUT),
         mac,
         video_inputs: number(bytes, DEVICE_INPUTS),
-        device_type: bytes.get(DEVICE_TYPE).copied().unwrap_or_default(),
+        device_type: byte(bytes, DEVICE_TYPE),
     }
 }
 
@@ -162,6 +182,60 @@ pub(crate) fn channels(bytes: &[u8], count: i64) -> Result<Vec<ChannelRow>, Mism
     Ok(rows(bytes, count, CHANNEL_STRIDE)?.map(read).collect())
 }
 
+/// Reads a wall clock: `DD_TIME` counts months from 0 and years from 1900.
+pub(crate) fn clock(bytes: &[u8]) -> WallClock {
+    WallClock {
+        second: byte(bytes, 0),
+        minute: byte(bytes, 1),
+        hour: byte(bytes, 2),
+        day: byte(bytes, 4),
+        month: byte(bytes, 5).saturating_add(1),
+        year: number(bytes, 6).saturating_add(1900),
+    }
+}
+
+/// Reads a disk: the number of eight bytes, then two short ones and the sizes.
+pub(crate) fn disk(bytes: &[u8]) -> DiskRow {
+    let index = bytes.first_chunk().copied().map(i64::from_le_bytes);
+    let status = bytes.get(8..).and_then(<[u8]>::first_chunk);
+    DiskRow {
+        index: index.unwrap_or_default(),
+        status: status.copied().map(i16::from_le_bytes).unwrap_or_default(),
+        total_mb: word(bytes, 12),
+        free_mb: word(bytes, 16),
+    }
+}
+
+/// Reads `count` recording records.
+pub(crate) fn recordings(bytes: &[u8], count: i64) -> Result<Vec<RecordingRow>, Mismatch> {
+    let mut score = Score::default();
+    let mut found = Vec::new();
+    for row in rows(bytes, count, RECORDING_STRIDE)? {
+        let (channel, status, size) = (word(row, 132), word(row, 136), word(row, 144));
+        let [low, high] = [size & 0xFFFF, size >> 16].map(|part| u16::try_from(part).unwrap_or(0));
+        score.count(channel < u32::from(CHANNEL_LIMIT));
+        score.count(status <= 2);
+        score.count(is_plain(row.get(..128).unwrap_or_default()));
+        found.push(RecordingRow {
+            channel: u16::try_from(channel).unwrap_or(u16::MAX),
+            status,
+            size: (high, low),
+            frame_rate: word(row, 148),
+            bitrate_kbps: word(row, 152),
+        });
+    }
+    if !score.fits() {
+        let text = format!("the recording record does not fit {count} rows");
+        return Err(Mismatch(text));
+    }
+    Ok(found)
+}
+
+/// Reads a text that ends at the first NUL.
+pub(crate) fn line(bytes: &[u8]) -> String {
+    text(bytes, 0..bytes.len())
+}
+
 /// How well a layout fits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Score {
@@ -212,6 +286,10 @@ fn text(bytes: &[u8], range: Range<usize>) -> String {
     let field = bytes.get(range).unwrap_or_default();
     let text = field.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(text).into_owned()
+}
+
+fn byte(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or_default()
 }
 
 fn number(bytes: &[u8], at: usize) -> u16 {
@@ -267,9 +345,60 @@ mod tests {
             assert_eq!(DEVICE_NAME, field(theirs, "deviceName"));
             assert_eq!(DEVICE_FIRMWARE, field(theirs, "firmwareVersion"));
             assert_eq!(DEVICE_HARDWARE, field(theirs, "hardwareVersion"));
+            assert_eq!(DEVICE_KERNEL, field(theirs, "kernelVersion"));
+            assert_eq!(DEVICE_ALARM_IN, field(theirs, "sensorInputNum").start);
+            assert_eq!(DEVICE_ALARM_OUT, field(theirs, "sensorOutputNum").start);
             assert_eq!(DEVICE_SERIAL, field(theirs, "szSN"));
             assert_eq!(DEVICE_MODEL, field(theirs, "deviceProduct"));
         }
+    }
+
+    #[test]
+    fn small_records_are_read_where_the_headers_have_them() {
+        let all: Value = serde_json::from_str(LAYOUTS).unwrap();
+        let record = |theirs: &Value, values: &[(&str, &[u8])]| {
+            let size = usize::try_from(theirs["size"].as_u64().unwrap()).unwrap();
+            let mut bytes = vec![0; size];
+            for (name, value) in values {
+                bytes[field(theirs, name).start..][..value.len()].copy_from_slice(value);
+            }
+            bytes
+        };
+        let time: [(&str, &[u8]); 6] = [
+            ("second", &[58]),
+            ("minute", &[57]),
+            ("hour", &[23]),
+            ("mday", &[31]),
+            ("month", &[11]),
+            ("year", &[126, 0]),
+        ];
+        let found = clock(&record(&all["structs"]["DD_TIME"], &time));
+        assert_eq!((found.year, found.month, found.day), (2026, 12, 31));
+        assert_eq!((found.hour, found.minute, found.second), (23, 57, 58));
+        let values: [(&str, &[u8]); 4] = [
+            ("diskIndex", &[7, 0, 0, 0, 1, 0, 0, 0]),
+            ("diskStatus", &[3, 0]),
+            ("diskTotalSpace", &[0, 0, 1, 0]),
+            ("diskFreeSpace", &[5, 0, 0, 0]),
+        ];
+        let found = disk(&record(&all["structs"]["NET_SDK_DISK_INFO"], &values));
+        assert_eq!((found.index, found.status), (0x1_0000_0007, 3));
+        assert_eq!((found.total_mb, found.free_mb), (65_536, 5));
+        let theirs = &all["structs"]["NET_SDK_RECORD_STATUS_EX"]["variants"][0];
+        let values: [(&str, &[u8]); 5] = [
+            ("dwChannel", &[4]),
+            ("dwRecordStatus", &[1]),
+            ("dwResolution", &[0x38, 0x04, 0x80, 0x07]),
+            ("dwFrameRate", &[25]),
+            ("dwQuality", &[0, 8]),
+        ];
+        let bytes = record(theirs, &values);
+        assert_eq!(bytes.len(), RECORDING_STRIDE);
+        let found = recordings(&bytes, 1).unwrap()[0];
+        assert_eq!((found.channel, found.status), (4, 1));
+        assert_eq!((found.size, found.frame_rate), ((1920, 1080), 25));
+        assert_eq!(found.bitrate_kbps, 2048);
+        assert!(recordings(&[0xA5; RECORDING_STRIDE], 1).is_err());
     }
 
     fn camera_row(layout: &CameraLayout, channel: u16) -> Vec<u8> {
@@ -321,6 +450,7 @@ mod tests {
             bytes in proptest::collection::vec(any::<u8>(), 0..2000), count: i64, build: u32,
         ) {
             let _ = (cameras(&bytes, count, build), channels(&bytes, count), device(&bytes));
+            let _ = (clock(&bytes), disk(&bytes), recordings(&bytes, count), line(&bytes));
         }
     }
 }

@@ -3,11 +3,15 @@
 use std::thread;
 use std::time::Duration;
 
-use tvtfleet_proto::device::sdkpipe::{Answer, CallFailure, Login, Reason, Request};
+use tvtfleet_proto::device::sdkpipe::{
+    Answer, CallFailure, Login, Reason, Request, StreamChoice, plain_url,
+};
 
 use crate::ffi::{CallError, Sdk, UserId};
 use crate::guarded::Guarded;
-use crate::layout::{self, CHANNEL_STRIDE, DEVICE_ROOM};
+use crate::layout::{
+    self, CHANNEL_STRIDE, CLOCK_ROOM, DEVICE_ROOM, DISK_ROOM, FIRST_132, RECORDING_STRIDE, URL_ROOM,
+};
 
 /// Room for camera records, in bytes: whole records of either length, and more than 256 of them.
 const CAMERAS_ROOM: usize = 16 * 8280;
@@ -17,6 +21,14 @@ const CHANNELS_MAX: usize = 512;
 const READY: Duration = Duration::from_millis(1500);
 /// Numbers that say so.
 const NOT_READY: [u32; 2] = [97, 99];
+/// How often a clock is asked for: the library has none before the first picture has come.
+const CLOCK_TRIES: u32 = 10;
+/// Between two of these.
+const CLOCK_PAUSE: Duration = Duration::from_millis(500);
+/// Disks for which there is room; no recorder has half as many.
+const DISKS_MAX: usize = 64;
+/// The number for a recorder without a disk.
+const NO_DISK: u32 = 22;
 
 /// A device and the library.
 #[derive(Debug)]
@@ -43,6 +55,11 @@ impl Session {
             Request::DeviceInfo => self.device_info(),
             Request::Cameras => self.cameras(),
             Request::Channels => self.channels(),
+            Request::Clock => self.clock(),
+            Request::Disks => self.disks(),
+            Request::Recording => self.recordings(),
+            Request::RtspUrl(choice) => self.rtsp_url(choice),
+            Request::Reboot => self.reboot(),
             Request::Quit => {
                 if let Some(user) = self.user.take() {
                     self.sdk.logout(user);
@@ -114,6 +131,77 @@ impl Session {
             .map_err(|mismatch| failure(FUNCTION, Reason::Layout(mismatch.0)))
     }
 
+    fn clock(&self) -> Result<Answer, CallFailure> {
+        const FUNCTION: &str = "NET_SDK_GetDeviceTime";
+        let user = self.user(FUNCTION)?;
+        let read = || {
+            let mut record = Guarded::zeroed(CLOCK_ROOM);
+            let done = self.sdk.clock(user, &mut record);
+            done.map_err(|error| failed(FUNCTION, error))?;
+            whole(FUNCTION, &record).map(|bytes| Answer::Clock(layout::clock(bytes)))
+        };
+        let mut found = read();
+        for _ in 1..CLOCK_TRIES {
+            if !found.as_ref().is_err_and(may_pass) {
+                break;
+            }
+            thread::sleep(CLOCK_PAUSE);
+            found = read();
+        }
+        found
+    }
+
+    fn disks(&self) -> Result<Answer, CallFailure> {
+        const FUNCTION: &str = "NET_SDK_FindDisk";
+        let list = match self.sdk.find_disks(self.user(FUNCTION)?) {
+            Ok(list) => list,
+            Err(CallError::Number(NO_DISK)) => return Ok(Answer::Disks(Vec::new())),
+            Err(error) => return Err(failed(FUNCTION, error)),
+        };
+        let mut found = Vec::new();
+        while found.len() < DISKS_MAX {
+            let mut record = Guarded::zeroed(DISK_ROOM);
+            if !list.next(&mut record) {
+                break;
+            }
+            found.push(layout::disk(whole("NET_SDK_GetNextDiskInfo", &record)?));
+        }
+        Ok(Answer::Disks(found))
+    }
+
+    fn recordings(&self) -> Result<Answer, CallFailure> {
+        const FUNCTION: &str = "NET_SDK_GetRecordStatusEx";
+        let user = self.user(FUNCTION)?;
+        if self.build < FIRST_132 {
+            return Err(failure(FUNCTION, Reason::Missing));
+        }
+        let mut rows = Guarded::filled(CHANNELS_MAX.saturating_mul(RECORDING_STRIDE));
+        let count = self.sdk.recordings(user, &mut rows, RECORDING_STRIDE);
+        let count = count.map_err(|error| failed(FUNCTION, error))?;
+        let rows = layout::recordings(whole(FUNCTION, &rows)?, count);
+        rows.map(Answer::Recording)
+            .map_err(|mismatch| failure(FUNCTION, Reason::Layout(mismatch.0)))
+    }
+
+    fn rtsp_url(&self, choice: StreamChoice) -> Result<Answer, CallFailure> {
+        const FUNCTION: &str = "NET_SDK_GetRtspUrl";
+        let user = self.user(FUNCTION)?;
+        let mut line = Guarded::zeroed(URL_ROOM);
+        self.sdk
+            .rtsp_url(user, choice.channel, choice.stream, &mut line)
+            .map_err(|error| failed(FUNCTION, error))?;
+        // What it said instead may hold a password and is not told.
+        let url = plain_url(&layout::line(whole(FUNCTION, &line)?));
+        Ok(Answer::RtspUrl(url))
+    }
+
+    fn reboot(&self) -> Result<Answer, CallFailure> {
+        const FUNCTION: &str = "NET_SDK_RebootDVR";
+        let done = self.sdk.reboot(self.user(FUNCTION)?);
+        done.map(|()| Answer::Done)
+            .map_err(|error| failed(FUNCTION, error))
+    }
+
     fn user(&self, function: &str) -> Result<UserId, CallFailure> {
         self.user.ok_or_else(|| failure(function, Reason::Order))
     }
@@ -126,6 +214,15 @@ fn is_early<T>(rows: &Result<Vec<T>, CallFailure>) -> bool {
         Err(failure) => {
             matches!(failure.reason, Reason::Number(number) if NOT_READY.contains(&number))
         }
+    }
+}
+
+/// Whether the library may only not have heard of the time yet.
+fn may_pass(failure: &CallFailure) -> bool {
+    match failure.reason {
+        Reason::Unsaid => true,
+        Reason::Number(number) => NOT_READY.contains(&number),
+        Reason::Layout(_) | Reason::Missing | Reason::Order | Reason::Argument => false,
     }
 }
 

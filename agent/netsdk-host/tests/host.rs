@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tvt_fakesdk::place;
 use tvtfleet_proto::device::sdkpipe::{
     ANSWER_MAX, Answer, CallFailure, FrameReader, Hello, Library, Login, REQUEST_MAX, Reason,
-    Request, channels, facts, frame,
+    Request, StreamChoice, channels, clock, disk, facts, frame, info, recording,
 };
 use tvtfleet_proto::model::secret::Secret;
 
@@ -196,6 +196,82 @@ fn the_contract_of_the_library_is_kept() {
     assert!(!trace.contains("VIOLATION"), "{trace}");
     assert!(trace.contains("Logout#1"), "{trace}");
     assert!(!trace.contains("secret"), "{trace}");
+}
+
+#[test]
+fn asks_are_answered_as_the_records_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let mut host = Host::fake(&[
+        ("FAKE_NETSDK_TRACE", trace.to_str().unwrap()),
+        ("FAKE_NETSDK_VERSION", "132"),
+    ]);
+    let Answer::Device(device) = host.ask(&login("secret")) else {
+        panic!("no login")
+    };
+    let shown = info(&device);
+    assert_eq!(shown.kernel.as_deref(), Some("kernel"));
+    assert_eq!((shown.alarm_in, shown.alarm_out), (Some(4), Some(1)));
+    let Answer::Clock(time) = host.ask(&Request::Clock) else {
+        panic!("no clock")
+    };
+    let shown = clock(time).unwrap().local_time;
+    assert_eq!(shown.as_deref(), Some("2026-11-07 08:09:10"));
+    let Answer::Disks(rows) = host.ask(&Request::Disks) else {
+        panic!("no disks")
+    };
+    let shown: Vec<_> = rows.iter().map(disk).collect();
+    assert_eq!(shown[0].total_mb, Some(3_815_447));
+    assert_eq!(shown[1].status.as_deref(), Some("unformatted"));
+    assert_eq!(shown.len(), 2);
+    let Answer::Recording(rows) = host.ask(&Request::Recording) else {
+        panic!("no recordings")
+    };
+    let third = recording(&rows[2]);
+    assert_eq!((rows.len(), third.channel), (8, Some(3)));
+    assert_eq!(third.state.as_deref(), Some("exception"));
+    assert_eq!(third.resolution.as_deref(), Some("2560x1440"));
+    let choice = |channel| Request::RtspUrl(StreamChoice { channel, stream: 1 });
+    let url = "rtsp://192.0.2.7:554/?chID=8&streamType=sub".to_owned();
+    assert_eq!(host.ask(&choice(7)), Answer::RtspUrl(Some(url)));
+    assert_eq!(host.reason(&choice(8)), Reason::Number(4));
+    assert_eq!(host.ask(&Request::Reboot), Answer::Done);
+    assert_eq!(host.ask(&Request::Quit), Answer::Done);
+    let trace = std::fs::read_to_string(trace).unwrap();
+    assert!(!trace.contains("VIOLATION"), "{trace}");
+    assert_eq!(trace.matches("RebootDVR").count(), 1, "{trace}");
+    // Earlier headers have another record under the name.
+    let mut host = Host::fake(&[]);
+    host.log_in();
+    assert_eq!(host.reason(&Request::Recording), Reason::Missing);
+}
+
+#[test]
+fn asks_bear_a_library_that_fails_or_tells_a_password() {
+    let mut host = Host::fake(&[
+        ("FAKE_NETSDK_FAIL0", "GetDeviceTime#1;GetDeviceTime#2"),
+        ("FAKE_NETSDK_FAIL", "FindDisk=22;RebootDVR=2"),
+        ("FAKE_NETSDK_URL", "rtsp://admin:hunter2@192.0.2.7/x"),
+    ]);
+    host.log_in();
+    assert!(matches!(host.ask(&Request::Clock), Answer::Clock(_)));
+    assert_eq!(host.ask(&Request::Disks), Answer::Disks(Vec::new()));
+    assert_eq!(host.reason(&Request::Reboot), Reason::Number(2));
+    let first = Request::RtspUrl(StreamChoice {
+        channel: 0,
+        stream: 0,
+    });
+    let url = "rtsp://192.0.2.7/x".to_owned();
+    assert_eq!(host.ask(&first), Answer::RtspUrl(Some(url)));
+    for url in ["rtsp://192.0.2.7/x?pwd=hunter2", "no address"] {
+        let mut host = Host::fake(&[("FAKE_NETSDK_URL", url)]);
+        host.log_in();
+        assert_eq!(host.ask(&first), Answer::RtspUrl(None), "{url}");
+    }
+    let mut host = Host::fake(&[("FAKE_NETSDK_OVERRUN", "GetNextDiskInfo=2048")]);
+    host.log_in();
+    assert!(matches!(host.reason(&Request::Disks), Reason::Layout(_)));
+    assert_eq!(Host::fake(&[]).reason(&Request::Clock), Reason::Order);
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(crate) mod web;
 
 pub(crate) use bridge::{Bridge, BridgeDevice, Way, find_node, find_script};
 pub(crate) use interface::{Answer, Device, DeviceError};
-pub(crate) use netsdk::{Helper, NetsdkDevice, find_host, locate};
+pub(crate) use netsdk::{Helper, NetsdkDevice, READS as NETSDK_READS, find_host, locate};
 pub(crate) use order::ChangeOrder;
 pub use order::Intent;
 pub(crate) use paths::KnownPaths;

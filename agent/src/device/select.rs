@@ -11,6 +11,7 @@ use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::backend::{Backend, BackendChoice};
 use tvtfleet_proto::model::report::Failure;
 
+use super::NETSDK_READS;
 use super::interface::Answer;
 use super::vendor::VendorSettings;
 
@@ -41,6 +42,17 @@ pub(crate) fn backends(choice: BackendChoice, ask: Ask, configured: Configured) 
         (BackendChoice::Both, Ask::Scan) => return vec![Backend::Protocol, Backend::Sdk],
         (BackendChoice::Both | BackendChoice::Auto, _) => {}
     }
+    let mut found = without_library(ask, configured);
+    // UNCERTAIN records are not asked for unless somebody wants just them.
+    let is_known = NETSDK_READS.contains(&ask) && ask != Ask::Recording;
+    if configured.library && is_known {
+        found.push(Backend::Netsdk);
+    }
+    found
+}
+
+/// The same, but that the library is asked for nothing that the web interfaces know.
+fn without_library(ask: Ask, configured: Configured) -> Vec<Backend> {
     match ask {
         Ask::Scan if configured.library => vec![Backend::Protocol, Backend::Netsdk],
         Ask::Scan if configured.bridge => vec![Backend::Protocol, Backend::Sdk],
@@ -204,6 +216,12 @@ mod tests {
         assert_eq!(with(none), [Backend::Protocol]);
         let both = Configured { library, bridge };
         assert_eq!(with(both), [Backend::Protocol, Backend::Netsdk]);
+        let found = backends(BackendChoice::Auto, Ask::Disks, both);
+        assert_eq!(found, [Backend::WebApi, Backend::Cgi, Backend::Netsdk]);
+        for ask in [Ask::Recording, Ask::Reboot, Ask::Users] {
+            let found = backends(BackendChoice::Auto, ask, both);
+            assert!(!found.contains(&Backend::Netsdk), "{ask}");
+        }
         let bridge = Configured { bridge, ..none };
         assert_eq!(with(bridge), [Backend::Protocol, Backend::Sdk]);
         for configured in [none, both, bridge] {

@@ -11,8 +11,8 @@ use crate::state::{self, BAD_ARGUMENT, InCall, set_last_error};
 /// `BUFFER too small` in the library's words.
 const NO_ROOM: u32 = 46;
 /// True and not one: a caller that takes the byte for a Rust `bool` is caught.
-const TRUE: u8 = 0x81;
-const FALSE: u8 = 0;
+pub(crate) const TRUE: u8 = 0x81;
+pub(crate) const FALSE: u8 = 0;
 
 /// Starts the library.
 #[unsafe(no_mangle)]
@@ -109,7 +109,10 @@ pub unsafe extern "C" fn NET_SDK_Login(
 /// Ends a session.
 #[unsafe(no_mangle)]
 pub extern "C" fn NET_SDK_Logout(user: i64) -> u8 {
-    let (_call, failure) = InCall::of_user("Logout", user);
+    let (call, failure) = InCall::of_user("Logout", user);
+    if state::has_lists(user) {
+        call.trace("VIOLATION a list is still open");
+    }
     if failure.is_some() {
         return FALSE;
     }
@@ -255,7 +258,7 @@ unsafe fn write_device(device: &str, record: *mut u8) {
 }
 
 /// The bytes of a record; its padding is a field.
-fn as_bytes<T: Copy>(record: &T) -> Vec<u8> {
+pub(crate) fn as_bytes<T: Copy>(record: &T) -> Vec<u8> {
     let mut bytes = vec![0; size_of::<T>()];
     // SAFETY: the buffer is as long as the record.
     unsafe { bytes.as_mut_ptr().cast::<T>().write_unaligned(*record) };

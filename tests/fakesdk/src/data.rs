@@ -1,7 +1,9 @@
 //! What the invented devices say: a function of their address.
 
 use crate::faults::setting;
-use crate::records::{Camera028, Camera036, ChannelStatus, DeviceInfo};
+use crate::records::{
+    Camera028, Camera036, ChannelStatus, DeviceInfo, DiskInfo, RecordStatus, Time,
+};
 
 /// Channels of a device unless a variable says otherwise.
 const CHANNELS: u16 = 8;
@@ -164,6 +166,57 @@ pub(crate) fn channel_rows() -> Vec<ChannelStatus> {
             kind: 1,
             name: field(format!("channel {}", channel + 1).as_bytes()),
             reserved: [0; 32],
+        })
+        .collect()
+}
+
+/// The wall clock of every device: 2026-11-07 08:09:10. The weekday is not kept up.
+pub(crate) const fn time() -> Time {
+    Time {
+        second: 10,
+        minute: 9,
+        hour: 8,
+        weekday: 0,
+        day: 7,
+        month: 10,
+        year: 126,
+        total_seconds: 0,
+        microsecond: 0,
+    }
+}
+
+/// A disk in use, and one that was never formatted.
+pub(crate) const fn disks() -> [DiskInfo; 2] {
+    let first = DiskInfo {
+        index: 0,
+        status: 0,
+        property: 0,
+        total: 3_815_447,
+        free: 102_400,
+    };
+    let second = DiskInfo {
+        index: 1,
+        status: 1,
+        free: 0,
+        ..first
+    };
+    [first, second]
+}
+
+/// Every channel records but the third, which is in trouble.
+pub(crate) fn record_rows() -> Vec<RecordStatus> {
+    (0..channels())
+        .map(|channel| RecordStatus {
+            device: field(format!("camera {}", channel + 1).as_bytes()),
+            kind: 4,
+            channel: u32::from(channel),
+            status: if channel == 2 { 2 } else { 1 },
+            stream: 0,
+            resolution: (2560 << 16) + 1440,
+            frame_rate: 25,
+            quality: 4096,
+            bit_type: 1,
+            level: 3,
         })
         .collect()
 }

@@ -21,6 +21,7 @@
 //! | `FAKE_NETSDK_STRIDE` | `276` | the length of a camera record, whatever the version |
 //! | `FAKE_NETSDK_COUNT` | `9999` | the count that lists come with |
 //! | `FAKE_NETSDK_ZEROFILL` | `1` | buffers are cleared first |
+//! | `FAKE_NETSDK_URL` | `rtsp://u:p@192.0.2.1/x` | what streams' addresses are |
 //! | `FAKE_NETSDK_STDOUT` | `flood` | the call prints |
 //! | `FAKE_NETSDK_TRACE` | `/tmp/trace` | every call is written down there |
 

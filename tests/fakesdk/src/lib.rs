@@ -17,6 +17,7 @@
     reason = "the functions have the names of the library they stand for"
 )]
 
+mod asks;
 mod calls;
 mod data;
 pub mod faults;
@@ -24,4 +25,5 @@ pub mod place;
 mod records;
 mod state;
 
+pub use asks::*;
 pub use calls::*;

@@ -96,4 +96,46 @@ pub(crate) struct ChannelStatus {
     pub(crate) reserved: [u8; 32],
 }
 
+/// `DD_TIME`.
+#[repr(C, packed(4))]
+#[derive(Clone, Copy)]
+pub(crate) struct Time {
+    pub(crate) second: u8,
+    pub(crate) minute: u8,
+    pub(crate) hour: u8,
+    pub(crate) weekday: u8,
+    pub(crate) day: u8,
+    pub(crate) month: u8,
+    pub(crate) year: u16,
+    pub(crate) total_seconds: i32,
+    pub(crate) microsecond: i32,
+}
+
+/// `NET_SDK_DISK_INFO`.
+#[repr(C, packed(4))]
+#[derive(Clone, Copy)]
+pub(crate) struct DiskInfo {
+    pub(crate) index: i64,
+    pub(crate) status: i16,
+    pub(crate) property: i16,
+    pub(crate) total: u32,
+    pub(crate) free: u32,
+}
+
+/// `NET_SDK_RECORD_STATUS_EX` of 1.3.2.
+#[repr(C, packed(4))]
+#[derive(Clone, Copy)]
+pub(crate) struct RecordStatus {
+    pub(crate) device: [u8; 128],
+    pub(crate) kind: u32,
+    pub(crate) channel: u32,
+    pub(crate) status: u32,
+    pub(crate) stream: u32,
+    pub(crate) resolution: u32,
+    pub(crate) frame_rate: u32,
+    pub(crate) quality: u32,
+    pub(crate) bit_type: u32,
+    pub(crate) level: u32,
+}
+
 include!(concat!(env!("OUT_DIR"), "/layout_checks.rs"));

@@ -24,6 +24,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     is_started: false,
     sessions: BTreeMap::new(),
     calls: BTreeMap::new(),
+    lists: BTreeMap::new(),
 });
 
 struct State {
@@ -31,6 +32,8 @@ struct State {
     /// The device of each session, as `host:port`.
     sessions: BTreeMap<i64, String>,
     calls: BTreeMap<&'static str, u32>,
+    /// The session of each open list, and how far it was read.
+    lists: BTreeMap<i64, (i64, usize)>,
 }
 
 /// A call in progress; says when two overlap.
@@ -147,6 +150,39 @@ pub(crate) fn open(device: String) -> i64 {
 
 pub(crate) fn close(user: i64) {
     with(|state| state.sessions.remove(&user));
+}
+
+/// Opens a list for a session. Handles are no session's ids.
+pub(crate) fn open_list(user: i64) -> i64 {
+    with(|state| {
+        let handle = state
+            .lists
+            .keys()
+            .next_back()
+            .map_or(0x7000_0000, |last| last + 1);
+        state.lists.insert(handle, (user, 0));
+        handle
+    })
+}
+
+/// The session of a list, and the number of the row that is next; it moves on.
+pub(crate) fn next_row(handle: i64) -> Option<(i64, usize)> {
+    with(|state| {
+        let list = state.lists.get_mut(&handle)?;
+        let found = *list;
+        list.1 = list.1.saturating_add(1);
+        Some(found)
+    })
+}
+
+/// Closes a list; `false` where it was not open.
+pub(crate) fn close_list(handle: i64) -> bool {
+    with(|state| state.lists.remove(&handle).is_some())
+}
+
+/// Whether a session has lists open.
+pub(crate) fn has_lists(user: i64) -> bool {
+    with(|state| state.lists.values().any(|(owner, _)| *owner == user))
 }
 
 pub(crate) fn last_error() -> u32 {

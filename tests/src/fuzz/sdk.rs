@@ -1,7 +1,9 @@
 //! What SDK helpers and bridges say.
 
 use tvtfleet_proto::device::bridge::{self, CAMERAS_MAX};
-use tvtfleet_proto::device::sdkpipe::{Answer, FrameReader, Hello, Request, channels, facts};
+use tvtfleet_proto::device::sdkpipe::{
+    Answer, FrameReader, Hello, Request, channels, clock, disk, facts, plain_url, recording,
+};
 
 /// The longest payload that the body takes.
 const PAYLOAD_MAX: usize = 4096;
@@ -53,6 +55,16 @@ fn message(payload: &[u8]) {
         }
         Answer::Cameras(rows) => assert!(channels(&rows, &[]).len() <= rows.len()),
         Answer::Channels(rows) => assert!(channels(&[], &rows).len() <= rows.len()),
+        Answer::Clock(time) => {
+            let shown = clock(time).and_then(|reading| reading.local_time);
+            assert!(shown.is_none_or(|text| text.len() == 19));
+        }
+        Answer::Disks(rows) => assert!(rows.iter().all(|row| disk(row).id.is_some())),
+        Answer::Recording(rows) => assert!(rows.iter().all(|row| recording(row).state.is_some())),
+        Answer::RtspUrl(url) => {
+            let shown = url.as_deref().and_then(plain_url);
+            assert!(shown.is_none_or(|url| !url.contains('@')));
+        }
         Answer::Done | Answer::Failed(_) => {}
     }
 }

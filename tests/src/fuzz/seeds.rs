@@ -3,8 +3,8 @@
 use serde_json::Value;
 use tvt_sim::{Mark, Scene};
 use tvtfleet_proto::device::sdkpipe::{
-    ANSWER_MAX, Answer, CallFailure, CameraRow, ChannelRow, DeviceRecord, Hello, Library, Reason,
-    Request, VERSION, frame as framed,
+    ANSWER_MAX, Answer, CallFailure, CameraRow, ChannelRow, DeviceRecord, DiskRow, Hello, Library,
+    Reason, RecordingRow, Request, VERSION, WallClock, frame as framed,
 };
 use tvtfleet_proto::device::tvt::{CommandId, Frame, tunnel_request};
 use tvtfleet_proto::envelope;
@@ -114,6 +114,10 @@ fn of_helpers() -> Vec<Seed> {
         Answer::Device(DeviceRecord::default()),
         Answer::Cameras(vec![CameraRow::default()]),
         Answer::Channels(vec![ChannelRow::default()]),
+        Answer::Clock(WallClock::default()),
+        Answer::Disks(vec![DiskRow::default()]),
+        Answer::Recording(vec![RecordingRow::default()]),
+        Answer::RtspUrl(Some("rtsp://192.0.2.1/x".into())),
         Answer::Failed(CallFailure {
             function: "NET_SDK_Login".into(),
             reason: Reason::Number(1),

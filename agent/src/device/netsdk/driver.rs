@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::SemaphorePermit;
 use tokio::time::sleep_until;
 use tvtfleet_proto::device::sdkpipe::{
-    Answer as SdkAnswer, CallFailure, Login, Reason, Request, channels, facts, meaning,
+    Answer as SdkAnswer, CallFailure, DeviceRecord, Login, Reason, Request, channels, facts,
+    meaning,
 };
 use tvtfleet_proto::error::{ErrorCode, ErrorKind};
 use tvtfleet_proto::model::ask::Ask;
@@ -23,20 +24,33 @@ use crate::device::{Answer, Device, DeviceError, Visit};
 /// Time for a login; the library's own limits add up to this.
 const LOGIN: Duration = Duration::from_secs(20);
 /// Time for a list: the library gives up after ten seconds, and is asked twice.
-const LIST: Duration = Duration::from_secs(25);
+pub(super) const LIST: Duration = Duration::from_secs(25);
+/// Time for the clock, which the helper asks for several times.
+pub(super) const CLOCK: Duration = Duration::from_secs(30);
+/// Asks that the library can answer without changing anything, other than a scan.
+pub(crate) const READS: [Ask; 6] = [
+    Ask::Info,
+    Ask::Channels,
+    Ask::Disks,
+    Ask::Clock,
+    Ask::Recording,
+    Ask::RtspUrl,
+];
 /// Kept back from the device's time, so that the call that hangs is named.
 const MARGIN: Duration = Duration::from_millis(50);
 
 /// One device, over the vendor's library.
 #[derive(Debug)]
 pub(crate) struct NetsdkDevice<'a> {
-    visit: Visit<'a>,
+    pub(super) visit: Visit<'a>,
     helper: Option<Helper>,
     /// Held as long as the helper lives.
     place: Option<SemaphorePermit<'a>>,
     /// Whether a credential has been given to the helper.
     sent: bool,
-    facts: DeviceFacts,
+    pub(super) facts: DeviceFacts,
+    /// What the library told of the device at the login.
+    pub(super) record: DeviceRecord,
 }
 
 impl<'a> NetsdkDevice<'a> {
@@ -48,39 +62,46 @@ impl<'a> NetsdkDevice<'a> {
             place: None,
             sent: false,
             facts: DeviceFacts::default(),
+            record: DeviceRecord::default(),
         }
     }
 
     async fn scan(&mut self) -> Result<Answer, Failure> {
         self.log_in().await?;
+        let found = self.list().await?;
+        Ok(Answer {
+            facts: self.facts.clone(),
+            ..found
+        })
+    }
+
+    /// The channels, and what is missing of them.
+    pub(super) async fn list(&mut self) -> Result<Answer, Failure> {
         let mut warnings = Vec::new();
-        let cameras = match self.call(&Request::Cameras, LIST).await? {
-            SdkAnswer::Cameras(rows) => rows,
+        let answer = self.call(&Request::Cameras, LIST).await?;
+        let cameras = if let SdkAnswer::Cameras(rows) = answer {
+            rows
+        } else if let Some(failed) = passable(&answer) {
             // The device is reachable, and that is worth telling.
-            SdkAnswer::Failed(failed) if !is_layout(&failed) => {
-                tracing::info!(reason = %words(&failed), "no camera list");
-                warnings.push(ErrorCode::AddressesUnknown);
-                Vec::new()
-            }
-            other @ (SdkAnswer::Failed(_)
-            | SdkAnswer::Device(_)
-            | SdkAnswer::Channels(_)
-            | SdkAnswer::Done) => return Err(self.unexpected(&other)),
+            tracing::info!(reason = %words(failed), "no camera list");
+            warnings.push(ErrorCode::AddressesUnknown);
+            Vec::new()
+        } else {
+            return Err(self.unexpected(&answer));
         };
-        let rows = match self.call(&Request::Channels, LIST).await? {
-            SdkAnswer::Channels(rows) => rows,
-            SdkAnswer::Failed(failed) if !is_layout(&failed) => Vec::new(),
-            other @ (SdkAnswer::Failed(_)
-            | SdkAnswer::Device(_)
-            | SdkAnswer::Cameras(_)
-            | SdkAnswer::Done) => return Err(self.unexpected(&other)),
+        let answer = self.call(&Request::Channels, LIST).await?;
+        let rows = if let SdkAnswer::Channels(rows) = answer {
+            rows
+        } else if passable(&answer).is_some() {
+            Vec::new()
+        } else {
+            return Err(self.unexpected(&answer));
         };
         let channels = channels(&cameras, &rows);
         if channels.is_empty() {
             warnings = vec![ErrorCode::NoChannels];
         }
         Ok(Answer {
-            facts: self.facts.clone(),
             channels,
             warnings,
             ..Answer::default()
@@ -88,7 +109,7 @@ impl<'a> NetsdkDevice<'a> {
     }
 
     /// Starts a helper and logs in, once the gate lets it.
-    async fn log_in(&mut self) -> Result<(), Failure> {
+    pub(super) async fn log_in(&mut self) -> Result<(), Failure> {
         let Visit { site, gate, .. } = self.visit;
         // The library waits for minutes on a host that does not answer, and asks no policy.
         let address = connect(self.visit)
@@ -116,31 +137,33 @@ impl<'a> NetsdkDevice<'a> {
         });
         self.sent = true;
         // Dropped on the way out, the permit counts: whether the login was tried is unknown.
-        match self.call(&login, LOGIN).await? {
-            SdkAnswer::Device(record) => {
-                permit.settle(Spent::Accepted);
-                self.facts = facts(&record);
-                Ok(())
-            }
-            SdkAnswer::Failed(failed) => {
-                let failure = self.failure(&failed);
-                // The library says that it did not get as far as the device.
-                self.sent = failure.code.kind() != ErrorKind::Unreachable;
-                let failure = Failure {
-                    credentials_sent: self.sent,
-                    ..failure
-                };
-                permit.settle(spent(&failure));
-                Err(failure)
-            }
-            other @ (SdkAnswer::Cameras(_) | SdkAnswer::Channels(_) | SdkAnswer::Done) => {
-                Err(self.unexpected(&other))
-            }
+        let answer = self.call(&login, LOGIN).await?;
+        if let SdkAnswer::Device(record) = answer {
+            permit.settle(Spent::Accepted);
+            self.facts = facts(&record);
+            self.record = record;
+            return Ok(());
         }
+        let SdkAnswer::Failed(failed) = &answer else {
+            return Err(self.unexpected(&answer));
+        };
+        let failure = self.failure(failed);
+        // The library says that it did not get as far as the device.
+        self.sent = failure.code.kind() != ErrorKind::Unreachable;
+        let failure = Failure {
+            credentials_sent: self.sent,
+            ..failure
+        };
+        permit.settle(spent(&failure));
+        Err(failure)
     }
 
     /// One call, within its own limit and the device's deadline.
-    async fn call(&mut self, request: &Request, limit: Duration) -> Result<SdkAnswer, Failure> {
+    pub(super) async fn call(
+        &mut self,
+        request: &Request,
+        limit: Duration,
+    ) -> Result<SdkAnswer, Failure> {
         let until = (self.visit.deadline - MARGIN).min(Instant::now() + limit);
         let Some(helper) = &mut self.helper else {
             return Err(Failure::new(ErrorCode::Internal, "no helper"));
@@ -163,7 +186,7 @@ impl<'a> NetsdkDevice<'a> {
         self.place = None;
     }
 
-    fn failure(&self, failed: &CallFailure) -> Failure {
+    pub(super) fn failure(&self, failed: &CallFailure) -> Failure {
         let (code, wire_code) = match &failed.reason {
             Reason::Number(number) => (meaning(*number).code, Some(*number)),
             Reason::Layout(_) => (ErrorCode::SdkLayout, None),
@@ -180,19 +203,14 @@ impl<'a> NetsdkDevice<'a> {
         }
     }
 
-    fn unexpected(&self, answer: &SdkAnswer) -> Failure {
-        match answer {
-            SdkAnswer::Failed(failed) => self.failure(failed),
-            SdkAnswer::Device(_)
-            | SdkAnswer::Cameras(_)
-            | SdkAnswer::Channels(_)
-            | SdkAnswer::Done => Failure {
-                credentials_sent: self.sent,
-                ..Failure::new(
-                    ErrorCode::SdkProtocol,
-                    "the helper answers another question",
-                )
-            },
+    pub(super) fn unexpected(&self, answer: &SdkAnswer) -> Failure {
+        if let SdkAnswer::Failed(failed) = answer {
+            return self.failure(failed);
+        }
+        let text = "the helper answers another question";
+        Failure {
+            credentials_sent: self.sent,
+            ..Failure::new(ErrorCode::SdkProtocol, text)
         }
     }
 }
@@ -203,7 +221,7 @@ impl Device for NetsdkDevice<'_> {
     }
 
     fn supports(&self, ask: Ask) -> Support {
-        if ask == Ask::Scan {
+        if ask == Ask::Scan || ask == Ask::Reboot || READS.contains(&ask) {
             Support::Full
         } else {
             Support::None
@@ -216,14 +234,28 @@ impl Device for NetsdkDevice<'_> {
             return Err(Failure::new(ErrorCode::UnsupportedVariant, text).into());
         }
         let (deadline, cancel) = (self.visit.deadline, self.visit.cancel);
-        let result = tokio::select! {
+        let order = self.visit.change.filter(|_| ask == Ask::Reboot);
+        let work = async {
+            match (ask, &order) {
+                (Ask::Scan, _) => self.scan().await,
+                // What was interrupted is not sent again, so that no login is needed.
+                (_, Some(order)) if order.settling.is_some() => Ok(Answer::default()),
+                // Also shows that the device is there, and that the account may log in.
+                (_, Some(_)) => self.log_in().await.map(|()| Answer::default()),
+                _ => self.read(ask).await,
+            }
+        };
+        let mut result = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(cancelled()),
-            result = self.scan() => result,
+            result = work => result,
             () = sleep_until(deadline.into()) => {
                 Err(Failure::new(ErrorCode::DeviceDeadline, "the time for the device ran out"))
             }
         };
+        if let (Ok(_), Some(order)) = (&result, &order) {
+            result = self.reboot(order).await;
+        }
         let Err(failure) = result else {
             return result.map_err(DeviceError::from);
         };
@@ -249,6 +281,14 @@ impl Device for NetsdkDevice<'_> {
         }
         drop(self.place);
     }
+}
+
+/// A failed call after which the others are worth trying.
+fn passable(answer: &SdkAnswer) -> Option<&CallFailure> {
+    let SdkAnswer::Failed(failed) = answer else {
+        return None;
+    };
+    (!is_layout(failed)).then_some(failed)
 }
 
 const fn is_layout(failed: &CallFailure) -> bool {

@@ -3,10 +3,12 @@
 //! The library blocks, crashes and corrupts memory. So `tvt-netsdk-host` loads it, one process for each
 //! device, and this side only speaks frames with it and kills it when time is up.
 
+mod asks;
 mod driver;
 mod helper;
 mod library;
+mod reboot;
 
-pub(crate) use driver::NetsdkDevice;
+pub(crate) use driver::{NetsdkDevice, READS};
 pub(crate) use helper::Helper;
 pub(crate) use library::{find_host, locate};

@@ -48,7 +48,7 @@ pub(crate) struct Args {
     /// Address or name of a device, with the port of its binary protocol where that is another
     #[arg(value_name = "HOST[:PORT]", required = true, value_parser = address)]
     devices: Vec<Address>,
-    /// How to talk to the devices: auto, protocol, webapi or cgi
+    /// How to talk to the devices: auto, protocol, webapi, cgi or netsdk
     #[arg(short, long, value_name = "BACKEND", default_value = "auto")]
     backend: BackendChoice,
     /// Port of the web interfaces, with /tls for TLS; may be repeated
@@ -194,7 +194,8 @@ fn site(
     let mut policy = Policy::default();
     policy.asks.insert(ask);
     let site = SiteContext::new(credentials, policy, protocol, clock);
-    Arc::new(site.with_retry(retry).with_web(web, Arc::default()))
+    let site = site.with_retry(retry).with_vendor(settings.vendor.clone());
+    Arc::new(site.with_web(web, Arc::default()))
 }
 
 /// The password that devices have, and the one that they get.

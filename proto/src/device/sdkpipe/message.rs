@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use crate::model::secret::Secret;
 
 /// The version of these messages. The agent takes a helper of its own version only.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// How much of a text of the loader is kept, in characters.
 const TEXT_MAX: usize = 2000;
@@ -106,6 +106,16 @@ pub enum Request {
     Cameras,
     /// Lists all channels, analogue ones as well; [`Answer::Channels`].
     Channels,
+    /// Reads the clock; [`Answer::Clock`].
+    Clock,
+    /// Lists the disks; [`Answer::Disks`].
+    Disks,
+    /// Lists what is being recorded; [`Answer::Recording`].
+    Recording,
+    /// Asks where a stream is had; [`Answer::RtspUrl`].
+    RtspUrl(StreamChoice),
+    /// Starts the device again; [`Answer::Done`].
+    Reboot,
     /// Logs out and ends the helper; [`Answer::Done`].
     Quit,
 }
@@ -119,6 +129,11 @@ impl Request {
             Self::DeviceInfo => "device info",
             Self::Cameras => "camera list",
             Self::Channels => "channel list",
+            Self::Clock => "clock",
+            Self::Disks => "disk list",
+            Self::Recording => "recording list",
+            Self::RtspUrl(_) => "stream address",
+            Self::Reboot => "reboot",
             Self::Quit => "logout",
         }
     }
@@ -170,6 +185,16 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error
     String::deserialize(deserializer).map(Secret::new)
 }
 
+/// One stream of one channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamChoice {
+    /// The channel, from 0.
+    pub channel: u16,
+    /// 0 is the main stream, 1 the sub stream.
+    pub stream: u8,
+}
+
 /// What the helper answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -180,6 +205,14 @@ pub enum Answer {
     Cameras(Vec<CameraRow>),
     /// The channels, in the library's order.
     Channels(Vec<ChannelRow>),
+    /// The device's wall clock.
+    Clock(WallClock),
+    /// The disks, in the library's order.
+    Disks(Vec<DiskRow>),
+    /// What is being recorded, in the library's order.
+    Recording(Vec<RecordingRow>),
+    /// Where a stream is had, without a credential; nothing where that cannot be shown.
+    RtspUrl(Option<String>),
     /// It was done.
     Done,
     /// It was not done.
@@ -228,6 +261,12 @@ pub struct DeviceRecord {
     pub firmware: String,
     /// Its hardware version.
     pub hardware: String,
+    /// Its kernel's version.
+    pub kernel: String,
+    /// Alarm inputs.
+    pub alarm_in: u8,
+    /// Alarm outputs.
+    pub alarm_out: u8,
     /// The Ethernet address, six bytes.
     pub mac: [u8; 6],
     /// All channels, local and network.
@@ -268,6 +307,54 @@ pub struct ChannelRow {
     pub kind: u32,
     /// Its name.
     pub name: String,
+}
+
+/// A wall clock without a zone. Wire source: `DD_TIME`; years and months are those of people here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WallClock {
+    /// The year, as 2026.
+    pub year: u16,
+    /// The month, from 1.
+    pub month: u8,
+    /// The day of the month, from 1.
+    pub day: u8,
+    /// The hour, 0 to 23.
+    pub hour: u8,
+    /// The minute.
+    pub minute: u8,
+    /// The second.
+    pub second: u8,
+}
+
+/// A disk. Wire source: `NET_SDK_DISK_INFO`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskRow {
+    /// The library's number for it.
+    pub index: i64,
+    /// 0 normal, 1 unformatted, 2 being formatted, 3 faulty.
+    pub status: i16,
+    /// Its size in MB.
+    pub total_mb: u32,
+    /// What is free, in MB.
+    pub free_mb: u32,
+}
+
+/// What a channel records. Wire source: `NET_SDK_RECORD_STATUS_EX` of 1.3.2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordingRow {
+    /// The channel, from 0.
+    pub channel: u16,
+    /// 0 off, 1 recording, 2 abnormal.
+    pub status: u32,
+    /// Width and height in pixels; 0 where unknown.
+    pub size: (u16, u16),
+    /// Pictures a second.
+    pub frame_rate: u32,
+    /// The highest bit rate, kbit/s.
+    pub bitrate_kbps: u32,
 }
 
 macro_rules! message {
@@ -374,8 +461,8 @@ mod tests {
     #[test]
     fn another_version_is_told_apart_from_nonsense() {
         let found = |text: &[u8]| Hello::decode(text).unwrap_err();
-        let text = br#"{"version":2,"anything":true}"#;
-        assert_eq!(found(text), BadMessage::Version { found: 2 });
+        let text = br#"{"version":1,"anything":true}"#;
+        assert_eq!(found(text), BadMessage::Version { found: 1 });
         assert!(matches!(found(b"{}"), BadMessage::Malformed { .. }));
     }
 

@@ -7,15 +7,17 @@
 //! Wire source: our own; the vendor's records are in the helper. Texts are UTF-8, channels count from 0
 //! as the vendor's library counts them.
 
+mod answers;
 mod channels;
 mod frame;
 mod message;
 mod number;
 
+pub use answers::{clock, disk, info, plain_url, recording};
 pub use channels::{channels, facts};
 pub use frame::{ANSWER_MAX, FrameError, FrameReader, REQUEST_MAX, frame};
 pub use message::{
-    Answer, BadMessage, CallFailure, CameraRow, ChannelRow, Companion, DeviceRecord, Hello,
-    Library, Login, Reason, Request, VERSION,
+    Answer, BadMessage, CallFailure, CameraRow, ChannelRow, Companion, DeviceRecord, DiskRow,
+    Hello, Library, Login, Reason, RecordingRow, Request, StreamChoice, VERSION, WallClock,
 };
 pub use number::{Meaning, meaning};
