@@ -254,6 +254,83 @@ fn announcements_are_heard_and_a_flood_is_bounded() {
 }
 
 #[test]
+fn one_host_that_speaks_for_ten_thousand_hides_nobody() {
+    let Some(mut lab) = Lab::new("a flood of SSDP answers") else {
+        return;
+    };
+    lab.cable("site", "lan0", "10.66.0.1/26", "10.66.0.2/26");
+    lab.hosts("site", "lan0", (10..31).map(|n| format!("10.66.0.{n}/26")));
+    let quiet = |n: u8| {
+        let search = json!({"mhed": false, "delay_ms": u64::from(n) * 100});
+        recorder(
+            &format!("10.66.0.{}", 9 + n),
+            n,
+            6036,
+            json!({"search": search}),
+        )
+    };
+    let mut devices: Vec<Value> = (1..=20).map(quiet).collect();
+    let flood = json!({"mhed": false, "ssdp_flood": 10_000});
+    devices.push(recorder("10.66.0.30", 200, 6036, json!({"search": flood})));
+    lab.simulate("site", &devices);
+    // Once to a search by multicast, once to one of a sweep.
+    for arguments in ["--methods ssdp", "--subnet 10.66.0.0/26 --methods sweep"] {
+        let mut child = lab.command("agent", "tvtctl");
+        child
+            .args(["local", "discover", "--json", "--record"])
+            .arg(record(&lab))
+            .args(arguments.split_whitespace())
+            .current_dir(lab.folder());
+        let (output, peak) = output_and_peak(&mut child);
+        let found = Found::new(output, &record(&lab), Duration::ZERO);
+        assert_eq!(found.status, Some(0), "{}", found.stderr);
+        for last in 1..=20 {
+            found.by_mac(&mac(last));
+        }
+        assert!(found.devices.len() <= 20 + 17, "{}", found.devices.len());
+        let dropped = found.record["dropped_answers"].as_u64().unwrap();
+        assert!(dropped > 1_000, "{}", found.record);
+        assert!(
+            found
+                .stderr
+                .contains(&format!("note: {dropped} answers were not used")),
+            "{}",
+            found.stderr
+        );
+        assert!(peak < 60 * 1024, "{arguments}: {peak} KiB");
+    }
+}
+
+/// Runs a program to its end; gives what it said, and its peak of memory in KiB.
+fn output_and_peak(command: &mut std::process::Command) -> (Output, u64) {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let (mut peak, mut out, mut err) = (0, Vec::new(), Vec::new());
+    let mut stderr = child.stderr.take().unwrap();
+    // Progress lines come all the time: each is a moment to look at the memory.
+    let mut bytes = [0; 512];
+    while let Ok(length @ 1..) = std::io::Read::read(&mut stderr, &mut bytes) {
+        err.extend_from_slice(&bytes[..length]);
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let now = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        peak = peak.max(now.unwrap_or(0));
+    }
+    std::io::Read::read_to_end(child.stdout.as_mut().unwrap(), &mut out).unwrap();
+    let output = Output {
+        status: child.wait().unwrap(),
+        stdout: out,
+        stderr: err,
+    };
+    (output, peak)
+}
+
+#[test]
 fn two_sites_may_have_the_same_addresses() {
     let labs: Option<Vec<Lab>> = [1_u8, 2]
         .into_iter()

@@ -34,6 +34,38 @@ async fn usage() {
 }
 
 #[tokio::test]
+async fn where_and_how_to_look() {
+    let sandbox = Sandbox::new();
+    let mut shown = String::new();
+    for arguments in [
+        &["--subnet", "10.0.0.300/24"][..],
+        &["--subnet", "10.0.0.0/33"],
+        &["--subnet", "fd00::/64"],
+        &["--subnet", "10.0.0.0/8"],
+        &["--subnet", "10.0.0.0/12", "--subnet", "10.16.0.0/12"],
+        &["--subnet", "8.8.8.0/24"],
+        &["--subnet", "239.255.255.0/24", "--yes"],
+        &["--methods", "x"],
+        &["--profile", "fast"],
+        &["--rate", "0"],
+        &["--methods", "tcp", "--no-tcp-fallback"],
+        &["--subnet", "10.0.0.0/30", "--exclude", "10.0.0.0/29"],
+        &["--tcp-port", "0"],
+        &["--retries", "4"],
+    ] {
+        let arguments = [&["local", "discover"], arguments].concat();
+        let finished = sandbox.run(&arguments).await;
+        assert_eq!(finished.status, ExitStatus::Usage, "{arguments:?}");
+        shown.push_str(&format!(
+            "$ tvtctl {}\n{}\n",
+            arguments.join(" "),
+            finished.shown()
+        ));
+    }
+    insta::assert_snapshot!(shown);
+}
+
+#[tokio::test]
 async fn no_server() {
     let refusing = Refusing::at("127.0.0.1");
     let port = refusing.port.to_string();

@@ -54,6 +54,7 @@ impl NetsdkDevice<'_> {
             | Ask::Platform
             | Ask::CameraLogins
             | Ask::Motion
+            | Ask::Snapshot
             | Ask::SetClock
             | Ask::SetServices
             | Ask::SetImage

@@ -1,5 +1,6 @@
 //! Receiving on all sockets.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,10 @@ const DATAGRAM_MAX: usize = 65_535;
 const AT_ONCE: usize = 64;
 /// Datagrams looked at in a second; what comes beyond is counted.
 const PER_SECOND: u32 = 20_000;
+/// Datagrams of one sender looked at in a second, so that others are heard beside a flood.
+const PER_SENDER: u32 = 128;
+/// Senders that are counted in a second.
+const SENDERS_MAX: usize = 4_096;
 
 /// One datagram.
 pub(super) struct Datagram<'a> {
@@ -37,6 +42,7 @@ pub(super) struct Ears {
     buffer: Vec<u8>,
     second: Instant,
     in_second: u32,
+    senders: BTreeMap<Ipv4Addr, u32>,
 }
 
 impl Ears {
@@ -56,6 +62,7 @@ impl Ears {
             buffer: vec![0; DATAGRAM_MAX],
             second: Instant::now(),
             in_second: 0,
+            senders: BTreeMap::new(),
         }
     }
 
@@ -84,8 +91,10 @@ impl Ears {
     pub(super) fn hear(&mut self, now: Instant, mut each: impl FnMut(Datagram<'_>)) -> u64 {
         if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
             (self.second, self.in_second) = (now, 0);
+            self.senders.clear();
         }
         let mut dropped = 0;
+        let senders = &mut self.senders;
         let mut read = |socket: &UdpSocket,
                         buffer: &mut [u8],
                         in_second: &mut u32,
@@ -95,7 +104,13 @@ impl Ears {
                     return;
                 };
                 *in_second = in_second.saturating_add(1);
-                if *in_second > PER_SECOND {
+                let mut of_sender = 1;
+                if senders.len() < SENDERS_MAX || senders.contains_key(from.ip()) {
+                    let count = senders.entry(*from.ip()).or_default();
+                    *count = count.saturating_add(1);
+                    of_sender = *count;
+                }
+                if *in_second > PER_SECOND || of_sender > PER_SENDER {
                     dropped += 1;
                 } else {
                     each(*from.ip(), buffer.get(..length).unwrap_or_default());

@@ -153,6 +153,11 @@ impl Answerer {
             // Whoever searched may be gone.
             let _ = self.unicast.send_to(&reply, to).await;
         }
+        let spec = device.spec();
+        for number in 0..self.search.ssdp_flood {
+            let reply = self.search.made_up_document(&spec, number);
+            let _ = self.unicast.send_to(&reply, to).await;
+        }
     }
 
     async fn answer_mhed(&self) {

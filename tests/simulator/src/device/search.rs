@@ -66,6 +66,8 @@ pub(crate) struct Search {
     pub(crate) announce_ms: u64,
     /// Made-up devices that it announces with each answer to the vendor's search.
     pub(crate) flood: u32,
+    /// Made-up devices that it speaks for with each answer to an SSDP search.
+    pub(crate) ssdp_flood: u32,
     serial: String,
     vendor: String,
     channels: u32,
@@ -89,6 +91,7 @@ impl Default for Search {
             mhed: true,
             announce_ms: 0,
             flood: 0,
+            ssdp_flood: 0,
             serial: String::new(),
             vendor: String::new(),
             channels: 0,
@@ -122,6 +125,21 @@ impl Search {
             Form::None => return None,
         };
         Some(text.into_bytes())
+    }
+
+    /// The document of a device that does not exist, with addresses that count up.
+    pub(crate) fn made_up_document(&self, spec: &DeviceSpec, number: u32) -> Vec<u8> {
+        let [_, high, middle, low] = number.to_be_bytes();
+        let ip = format!("10.{high}.{middle}.{low}");
+        let mac = format!("00:18:AE:{high:02X}:{middle:02X}:{low:02X}");
+        self.document(spec)
+            .replace(&spec.mac.to_string(), &mac)
+            .replacen(
+                &format!("<ipAddr>{}</ipAddr>", spec.ip),
+                &format!("<ipAddr>{ip}</ipAddr>"),
+                1,
+            )
+            .into_bytes()
     }
 
     fn document(&self, spec: &DeviceSpec) -> String {
