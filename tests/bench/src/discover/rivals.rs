@@ -4,8 +4,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-
 use super::stage::Stage;
 use crate::figures::{Row, say};
 
@@ -57,7 +55,7 @@ impl Rivals {
     }
 
     /// Runs each of them over a network and adds what it found to a row.
-    pub(super) fn measure(&self, stage: &Stage, network: &str, mut row: Row) -> Result<Row> {
+    pub(super) fn measure(&self, stage: &Stage, network: &str, mut row: Row) -> Row {
         for rival in &self.0 {
             say(&format!("{network}, {}", rival.name));
             let ended = stage
@@ -67,7 +65,16 @@ impl Rivals {
                 .args(rival.arguments.iter().copied())
                 .arg(network)
                 .accept(STOPPED)
-                .run()?;
+                .run();
+            let ended = match ended {
+                Ok(ended) => ended,
+                Err(error) => {
+                    // Its trouble is not this program's.
+                    say(&format!("{}: {error:#}", rival.name));
+                    row = row.text(&format!("{}_found", rival.name), "failed");
+                    continue;
+                }
+            };
             let text = String::from_utf8_lossy(&ended.stdout);
             let hosts: std::collections::BTreeSet<&str> = text
                 .lines()
@@ -81,6 +88,6 @@ impl Rivals {
                 1,
             );
         }
-        Ok(row)
+        row
     }
 }

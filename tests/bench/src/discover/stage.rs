@@ -137,9 +137,10 @@ impl Stage {
             ip(&format!("-n {namespace} link set {DEVICE} up"))?;
         }
         if wiring == Wiring::Routed {
-            ip(&format!(
-                "-n {searcher} route add 10.50.0.0/16 via 10.99.0.2"
-            ))?;
+            // Scanners take their device from the default route.
+            for network in ["10.50.0.0/16", "default"] {
+                ip(&format!("-n {searcher} route add {network} via 10.99.0.2"))?;
+            }
             ip(&format!("-n {site} route add blackhole 10.50.0.0/16"))?;
         }
         Ok(())
