@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 
 use tvtfleet_bus::backoff::Backoff;
 use tvtfleet_bus::consume::{OutConsumer, OutMessage, Position, StreamGeneration};
+use tvtfleet_bus::trace::RemoteContext;
 use tvtfleet_bus::{BusError, BusState, MessageError, attribute};
 use tvtfleet_proto::convert::BadField;
 use tvtfleet_proto::envelope::{self, BODY_MAX};
@@ -112,7 +113,8 @@ impl Reader<'_> {
         let mut consumer = self.open().await?;
         // A portion is read while the one before it is being stored.
         let mut storing: Option<Storing> = None;
-        let mut waiting: Option<Vec<OutMessage>> = None;
+        let mut reading: Option<JoinHandle<Portion>> = None;
+        let mut waiting: Option<Portion> = None;
         loop {
             let max = if self.careful > 0 { 1 } else { PORTION };
             tokio::select! {
@@ -123,10 +125,19 @@ impl Reader<'_> {
                         tracing::debug!(%error, "results not acknowledged");
                     }
                 }
-                messages = consumer.next_batch(max, LOOK), if waiting.is_none() => {
+                messages = consumer.next_batch(max, LOOK), if waiting.is_none() && reading.is_none() => {
                     let messages = messages.map_err(Interrupted::Bus)?;
                     core.set_idle(messages.is_empty() && storing.is_none());
-                    waiting = Some(messages).filter(|messages| !messages.is_empty());
+                    if let Some(last) = messages.last().map(|message| message.stream_sequence) {
+                        let careful = self.careful > 0;
+                        self.careful = self.careful.saturating_sub(messages.len());
+                        reading = Some(tokio::task::spawn_blocking(move || {
+                            Portion::read(last, messages, careful)
+                        }));
+                    }
+                }
+                portion = ready(&mut reading) => {
+                    waiting = Some(portion.map_err(Interrupted::Store)?);
                 }
                 changed = state.changed() => {
                     let back = *state.borrow_and_update() == BusState::Connected;
@@ -136,12 +147,10 @@ impl Reader<'_> {
                 }
             }
             if storing.is_none()
-                && let Some(messages) = waiting.take()
-                && let Some(last) = messages.last().map(|message| message.stream_sequence)
+                && let Some(portion) = waiting.take()
             {
-                let careful = self.careful > 0;
-                self.careful = self.careful.saturating_sub(messages.len());
-                let task = tokio::spawn(store(core.clone(), messages, careful));
+                let last = portion.last;
+                let task = tokio::spawn(store(core.clone(), portion));
                 storing = Some(Storing { last, task });
             }
         }
@@ -180,6 +189,41 @@ impl Reader<'_> {
     }
 }
 
+/// Messages of one transaction, read as far as they can be without the database.
+struct Portion {
+    /// The position of the last one.
+    last: u64,
+    incoming: Vec<Incoming>,
+    /// The senders' traces.
+    contexts: Vec<RemoteContext>,
+    /// The first message as it came, where it is the only one and may have to be set aside.
+    spare: Option<OutMessage>,
+}
+
+impl Portion {
+    fn read(last: u64, messages: Vec<OutMessage>, careful: bool) -> Self {
+        let spare = messages.first().filter(|_| careful).cloned();
+        let contexts = messages.iter().map(|message| &message.context);
+        let contexts = contexts.filter(|context| context.is_present());
+        Self {
+            last,
+            contexts: contexts.take(LINKS_MAX).cloned().collect(),
+            incoming: messages.into_iter().map(incoming).collect(),
+            spare,
+        }
+    }
+}
+
+/// Waits for the portion that is being read, for ever where there is none.
+async fn ready(reading: &mut Option<JoinHandle<Portion>>) -> Result<Portion, StoreError> {
+    let Some(task) = reading else {
+        return std::future::pending().await;
+    };
+    let portion = task.await;
+    *reading = None;
+    portion.map_err(|_| StoreError::Closed)
+}
+
 /// A portion that is being stored.
 struct Storing {
     last: u64,
@@ -198,27 +242,23 @@ async fn finished(storing: &mut Option<Storing>) -> Result<u64, StoreError> {
     Ok(last)
 }
 
-async fn store(core: Core, messages: Vec<OutMessage>, careful: bool) -> Result<(), StoreError> {
+async fn store(core: Core, portion: Portion) -> Result<(), StoreError> {
+    let Portion {
+        incoming,
+        contexts,
+        spare,
+        ..
+    } = portion;
     let span = tracing::info_span!(
         "report.apply",
-        { attribute::BATCH_COUNT } = messages.len(),
+        { attribute::BATCH_COUNT } = incoming.len(),
         reports = tracing::field::Empty,
         duplicates = tracing::field::Empty,
         quarantined = tracing::field::Empty,
     );
-    for message in messages
-        .iter()
-        .take(LINKS_MAX)
-        .filter(|message| message.context.is_present())
-    {
-        message.context.link(&span);
+    for context in contexts {
+        context.link(&span);
     }
-    let spare = if careful {
-        messages.first().cloned()
-    } else {
-        None
-    };
-    let incoming = messages.into_iter().map(incoming).collect();
     let now = core.clock.now();
     let work = core
         .store
@@ -274,7 +314,11 @@ fn incoming(message: OutMessage) -> Incoming {
             site: batch.site,
             epoch: batch.epoch,
             sequence: batch.sequence,
-            items: batch.items.into_iter().map(Ok).collect(),
+            items: batch
+                .items
+                .into_iter()
+                .map(|item| Ok(item.into()))
+                .collect(),
         }),
         Err(MessageError::Field(field)) => item_by_item(&message.subject, &message.raw)
             .map_err(|_| unreadable_message(&MessageError::Field(field), &message.raw)),
@@ -301,11 +345,13 @@ pub(crate) fn item_by_item(subject: &str, raw: &[u8]) -> Result<Batch, BadField>
     }
     let items = wire.items.into_iter().map(|item| {
         let body = prost::Message::encode_to_vec(&item);
-        OutItem::try_from(item).map_err(|error| Unreadable {
-            code: ErrorCode::MessageInvalid,
-            reason: error.to_string(),
-            body,
-        })
+        OutItem::try_from(item)
+            .map(Into::into)
+            .map_err(|error| Unreadable {
+                code: ErrorCode::MessageInvalid,
+                reason: error.to_string(),
+                body,
+            })
     });
     let (epoch, sequence): (Epoch, Sequence) = (outer.epoch, outer.sequence);
     Ok(Batch {

@@ -27,7 +27,7 @@ fn message(subject: &str, body: Vec<u8>, error: MessageError) -> OutMessage {
     OutMessage {
         stream_sequence: 9,
         subject: subject.to_owned(),
-        context: tvtfleet_bus::trace::RemoteContext::default(),
+        context: RemoteContext::default(),
         batch: Err(error),
         raw: body.into(),
     }

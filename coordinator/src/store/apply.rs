@@ -28,6 +28,7 @@ use super::error::DbError;
 use super::found::{self, Part};
 use super::producers::{self, Speaker};
 use super::report::{Asked, Kept, apply_report};
+use super::state::{Item, State};
 use super::{brake, job_rows, pictures, quarantine, sighting, sites, stream};
 
 /// The most devices of one site of a job, those found among them.
@@ -54,7 +55,7 @@ pub(crate) struct Batch {
     /// The position in it.
     pub(crate) sequence: Sequence,
     /// What it carries; what cannot be read stays one item among others.
-    pub(crate) items: Vec<Result<OutItem, Unreadable>>,
+    pub(crate) items: Vec<Result<Item, Unreadable>>,
 }
 
 /// Something that cannot be read.
@@ -219,13 +220,16 @@ impl Work<'_> {
         &mut self,
         speaker: &Speaker,
         epoch: Epoch,
-        item: Result<OutItem, Unreadable>,
+        item: Result<Item, Unreadable>,
     ) -> Result<Result<(), Unreadable>, DbError> {
-        match item {
-            Err(error) => Ok(Err(error)),
-            Ok(OutItem::Report(report)) => self.report(speaker, report),
-            Ok(OutItem::Searched(searched)) => self.searched(speaker, *searched),
-            Ok(OutItem::Event(event)) => {
+        let Item { content, state } = match item {
+            Ok(item) => item,
+            Err(error) => return Ok(Err(error)),
+        };
+        match content {
+            OutItem::Report(report) => self.report(speaker, report, state),
+            OutItem::Searched(searched) => self.searched(speaker, *searched),
+            OutItem::Event(event) => {
                 let (job, announced) = match event {
                     SiteEvent::Accepted { job, .. } => (job, None),
                     SiteEvent::Done {
@@ -260,6 +264,7 @@ impl Work<'_> {
         &mut self,
         speaker: &Speaker,
         report: Box<DeviceReport>,
+        ready: Option<State>,
     ) -> Result<Result<(), Unreadable>, DbError> {
         let (db, now, id, number) = (self.db, self.now, report.job, report.target);
         let encode = |report: DeviceReport| v1::DeviceReport::from(report).encode_to_vec();
@@ -316,7 +321,7 @@ impl Work<'_> {
             // What was found has joined the inventory; nothing else was asked.
             Kept::whole(device, *report)
         } else {
-            apply_report(db, &asked, *report, now)?
+            apply_report(db, &asked, *report, ready, now)?
         };
         pictures::note(db, &place, kept.device, (id, number.0), &taken, now)?;
         db.prepare_cached("INSERT INTO job_results VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?

@@ -39,6 +39,7 @@ mod schema;
 mod searches;
 mod sighting;
 mod sites;
+mod state;
 mod stream;
 mod submit;
 #[cfg(test)]

@@ -19,8 +19,9 @@ use super::device_rows::{self as rows, Device, Place, address_of};
 use super::error::DbError;
 use super::import::{self, Effect};
 use super::pack::{hash, pack, unpack_plain};
-use super::report::{self, state_body};
+use super::report;
 use super::sites;
+use super::state::state_body;
 
 /// Imports results.
 pub(crate) fn import(
@@ -120,7 +121,7 @@ fn take(
     let import = request.import.uuid();
     let source = [&import.as_bytes()[..], site.as_bytes(), address.as_bytes()];
     let mut log = ChangeLog::new(db, place.row, observed, None, &source);
-    report::update(db, device, &result.report, observed, &mut log)?;
+    report::update(db, device, &result.report, None, observed, &mut log)?;
     let after = rows::load(db, device.row)?;
     let same = after.is_some_and(|after| {
         (after.state, &after.facts, after.last_failure)

@@ -2,8 +2,6 @@
 
 use rusqlite::{Connection, params};
 
-use prost::Message;
-
 use tvtfleet_proto::model::address::Endpoint;
 use tvtfleet_proto::model::change::ChangeKind;
 use tvtfleet_proto::model::channel::Channel;
@@ -20,7 +18,8 @@ use super::change_log::ChangeLog;
 use super::columns::{DeviceRow, JobRow, code_text, mac_bytes};
 use super::device_rows::{self as rows, Device, Place};
 use super::error::DbError;
-use super::pack::{hash, pack, pack_message, unpack};
+use super::pack::{pack_message, unpack};
+use super::state::{State, state_body};
 
 /// The target that a report answers.
 pub(super) struct Asked<'a> {
@@ -58,7 +57,8 @@ impl Kept {
 pub(super) fn apply_report(
     db: &Connection,
     asked: &Asked<'_>,
-    report: DeviceReport,
+    mut report: DeviceReport,
+    ready: Option<State>,
     now: UtcMillis,
 ) -> Result<Kept, DbError> {
     // A clock that runs ahead at the site must not outdate what comes later.
@@ -70,11 +70,13 @@ pub(super) fn apply_report(
     let Some(device) = find(db, asked, &report, now, &mut log)? else {
         return Ok(Kept::whole(asked.device, report));
     };
-    let state = update(db, &device, &report, observed, &mut log)?;
+    let state = update(db, &device, &report, ready, observed, &mut log)?;
+    if state.is_some() {
+        report.channels = Vec::new();
+    }
     let mut wire = v1::DeviceReport::from(report);
     if state.is_some() {
         wire.facts = None;
-        wire.channels = Vec::new();
     }
     Ok(Kept {
         device: device.row,
@@ -249,11 +251,12 @@ fn answered_elsewhere(
 }
 
 /// Updates what is known of a device, and records what changed. Returns the state that the report
-/// equals.
+/// equals. `ready` is what the report alone would make of the device.
 pub(super) fn update(
     db: &Connection,
     device: &Device,
     report: &DeviceReport,
+    ready: Option<State>,
     observed: UtcMillis,
     log: &mut ChangeLog<'_>,
 ) -> Result<Option<i64>, DbError> {
@@ -273,20 +276,25 @@ pub(super) fn update(
         outcome.touch(db, device)?;
         return Ok(None);
     }
-    let known = match (channels, device.state) {
-        (None, Some(state)) => Some(load_state(db, state)?.channels),
-        (_, _) => None,
+    let exact = channels.is_some() && facts == report.facts;
+    let new = match ready.filter(|_| exact) {
+        Some(ready) => Some(ready),
+        None => {
+            let known = match (channels, device.state) {
+                (None, Some(state)) => Some(load_state(db, state)?.channels),
+                (_, _) => None,
+            };
+            state_body(known.as_deref(), &facts, channels).map(State::of_body)
+        }
     };
-    let Some(body) = state_body(known.as_deref(), &facts, channels) else {
+    let Some(new) = new else {
         // A failed login may still name the device; its channels have never been known.
         record_changes(device, None, &facts, None, log)?;
         outcome.write(db, device, &facts, None)?;
         return Ok(None);
     };
-    let exact = channels.is_some() && facts == report.facts;
-    let hash = hash(&body);
     if let Some(state) = device.state
-        && device.state_hash.as_deref() == Some(&hash[..])
+        && device.state_hash.as_deref() == Some(&new.hash[..])
     {
         outcome.touch(db, device)?;
         return Ok(exact.then_some(state));
@@ -300,8 +308,9 @@ pub(super) fn update(
         db.prepare_cached("UPDATE device_states SET valid_to = ?2 WHERE id = ?1")?
             .execute(params![state, observed.millis()])?;
     }
+    let hash = new.hash;
     db.prepare_cached("INSERT INTO device_states (device, valid_from, body) VALUES (?1, ?2, ?3)")?
-        .execute(params![device.row, observed.millis(), pack(&body)])?;
+        .execute(params![device.row, observed.millis(), new.into_packed()])?;
     let state = db.last_insert_rowid();
     let count = channels.map(<[Channel]>::len);
     outcome.write(
@@ -315,27 +324,6 @@ pub(super) fn update(
         }),
     )?;
     Ok(exact.then_some(state))
-}
-
-/// The encoded facts and channels of a device, in the form of a report; `None` where its channels
-/// are not known.
-pub(super) fn state_body(
-    known: Option<&[v1::Channel]>,
-    facts: &DeviceFacts,
-    channels: Option<&[Channel]>,
-) -> Option<Vec<u8>> {
-    let channels = match (channels, known) {
-        (Some(channels), _) => channels.iter().cloned().map(v1::Channel::from).collect(),
-        (None, Some(known)) => known.to_vec(),
-        (None, None) => return None,
-    };
-    let facts = Some(v1::DeviceFacts::from(facts.clone()));
-    let body = v1::DeviceReport {
-        facts,
-        channels,
-        ..v1::DeviceReport::default()
-    };
-    Some(body.encode_to_vec())
 }
 
 /// Records what differs between what was known of a device and what is known now.
@@ -430,13 +418,35 @@ impl Outcome<'_> {
         facts: &DeviceFacts,
         state: Option<NewState>,
     ) -> Result<(), DbError> {
-        self.touch(db, device)?;
         if *facts != device.facts {
             write_facts(db, device, facts)?;
         }
-        if let Some(state) = state {
-            write_state(db, device, state.row, state.hash, state.channels)?;
-        }
+        let Some(state) = state else {
+            return self.touch(db, device);
+        };
+        let channels = state
+            .channels
+            .and_then(|channels| i64::try_from(channels).ok());
+        let sql = if device.failing == self.failing() {
+            "UPDATE devices SET last_report = ?2, last_success = coalesce(?3, last_success),
+                    last_failure = ?4, gone_at = iif(?3 IS NULL, gone_at, NULL),
+                    state = ?5, state_hash = ?6, channel_count = coalesce(?7, channel_count)
+             WHERE id = ?1"
+        } else {
+            "UPDATE devices SET last_report = ?2, last_success = coalesce(?3, last_success),
+                    last_failure = ?4, gone_at = iif(?3 IS NULL, gone_at, NULL),
+                    state = ?5, state_hash = ?6, channel_count = coalesce(?7, channel_count),
+                    failing = ?4 <> '' WHERE id = ?1"
+        };
+        db.prepare_cached(sql)?.execute(params![
+            device.row,
+            self.observed.millis(),
+            self.success_at(),
+            self.failure(),
+            state.row,
+            state.hash,
+            channels,
+        ])?;
         Ok(())
     }
 }

@@ -1,9 +1,13 @@
 //! The tables, and how a database of an earlier version becomes one of this version.
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::device_rows::unpack_facts;
 use super::error::{DbError, StoreError};
+
+/// Prepared statements that a connection keeps: more than applying reports needs.
+const STATEMENTS: usize = 128;
 
 /// Each step brings a database from the version of its position to the next one. Steps are never
 /// changed once released; new ones are added at the end.
@@ -94,7 +98,10 @@ pub(super) fn prepare(connection: &mut Connection, writer: bool) -> Result<(), S
         if !writer {
             connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8000;")?;
         }
-        connection.set_prepared_statement_cache_capacity(64);
+        // Plans that may depend on bound values are made anew for each of them, which costs more than
+        // the short statements here.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(())
     };
     settings().map_err(|error| failed(error.into()))?;

@@ -191,7 +191,7 @@ pub(super) fn message(
             site: site.clone(),
             epoch: epoch(of),
             sequence: Sequence(sequence),
-            items: items.into_iter().map(Ok).collect(),
+            items: items.into_iter().map(|item| Ok(item.into())).collect(),
         }),
     }
 }
