@@ -97,6 +97,9 @@ struct ConfigFile {
 }
 
 fn main() -> ExitCode {
+    if let Some(ended) = tvt_agent::snapshot::decode_if_asked(std::env::args_os()) {
+        return ended;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

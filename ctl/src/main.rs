@@ -16,6 +16,9 @@ use tvtfleet_proto::error::{ErrorCode, ExitStatus};
 const PLAIN_WIDTH: u16 = 100;
 
 fn main() -> ExitCode {
+    if let Some(ended) = tvt_agent::snapshot::decode_if_asked(std::env::args_os()) {
+        return ended;
+    }
     match start() {
         Ok(status) => ExitCode::from(status.number()),
         Err(error) => {

@@ -262,6 +262,30 @@ async fn video_of_every_codec_becomes_a_picture() {
 }
 
 #[tokio::test]
+async fn pictures_of_nine_megapixels_are_decoded_within_the_limits() {
+    for codec in [VideoCodec::H264, VideoCodec::H265] {
+        let bench = Bench::start(
+            None,
+            Some(RtspSpec {
+                codec,
+                times: 12,
+                frames_before: 0,
+                ..RtspSpec::default()
+            }),
+        );
+        let options = PictureOptions {
+            bytes_max: 16 * 1024 * 1024,
+            ..bench.options(Some(VideoStream::Main))
+        };
+        let taken = bench.take(&[3], options).await.pop().unwrap();
+        let picture = taken.result.as_ref().unwrap();
+        assert_eq!((picture.width, picture.height), (3840, 2304), "{codec:?}");
+        assert_eq!(picture.kind, PictureKind::Jpeg, "{codec:?}");
+        assert_eq!(read(picture), bench.mark(3, 1), "{codec:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_camera_is_asked_itself_with_its_own_credential_only() {
     let bench = Bench::start(None, Some(RtspSpec::default()));
     let options = |password: &str| PictureOptions {

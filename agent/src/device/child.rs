@@ -53,6 +53,12 @@ impl ChildGroup {
         )
     }
 
+    /// The number of its leader, while that runs.
+    #[cfg(test)]
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Waits for its end, at most so long; `None` where it goes on.
     pub(crate) async fn ended(&mut self, limit: Duration) -> Option<ExitStatus> {
         let status = timeout(limit, self.child.wait()).await.ok()?.ok()?;

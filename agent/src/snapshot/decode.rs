@@ -15,7 +15,7 @@ const QUALITIES: [u8; 3] = [90, 75, 50];
 
 /// Decodes a key frame and encodes it as JPEG of at most `bytes_max` bytes. Looks at it on the way.
 ///
-/// Takes as long as it takes: callers run it on a thread that they can do without.
+/// Takes as long and as much memory as it takes: bytes of devices get here in a process of its own.
 ///
 /// # Errors
 ///

@@ -91,10 +91,10 @@ pub(super) async fn develop(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn script(folder: &Path, text: &str) -> std::path::PathBuf {
+    pub(in crate::snapshot) fn script(folder: &Path, text: &str) -> std::path::PathBuf {
         let path = folder.join("ffmpeg");
         // By a process of its own: a file that this one writes stays open in children that other tests
         // start at that moment, and cannot be run until they are gone.

@@ -2,11 +2,13 @@
 //!
 //! [`run_pictures`] takes the pictures of many devices and hands them over one by one, so that what is
 //! held is bounded by devices at a time and the size of a picture. Every picture is checked by
-//! `tvtfleet_proto::device::picture`; video is decoded on threads of its own, within limits of size and
-//! time, and a key frame that cannot be decoded is kept as it came.
+//! `tvtfleet_proto::device::picture`; bytes of devices are decoded in processes of their own, within limits
+//! of size, time and memory, and a key frame that cannot be decoded is kept as it came.
 
 mod colour;
+mod darkroom;
 mod decode;
+mod exchange;
 mod ffmpeg;
 mod order;
 mod still;
@@ -14,10 +16,12 @@ mod studio;
 mod turn;
 mod visit;
 mod work;
+mod worker;
 
+pub use darkroom::decode_if_asked;
 pub use decode::to_jpeg;
 pub use still::{Thumbnail, thumbnail};
-pub(crate) use studio::Studio;
+pub use studio::Studio;
 pub use visit::SnapshotSettings;
 pub(crate) use visit::take_pictures;
 pub use work::{

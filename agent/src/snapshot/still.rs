@@ -27,7 +27,7 @@ pub struct Thumbnail {
 /// A picture made to fit into a width and a height; `None` where the bytes are no picture that can be
 /// decoded.
 ///
-/// Takes as long as it takes: callers run it on a thread that they can do without.
+/// For pictures that were made here; [`super::Studio::thumbnail`] is for those of devices.
 #[must_use]
 pub fn thumbnail(bytes: &[u8], max_width: usize, max_height: usize) -> Option<Thumbnail> {
     let jpeg = Jpeg::check(bytes).ok()?;
@@ -101,10 +101,14 @@ fn decoded(jpeg: &Jpeg, bytes: &[u8], colours: ColorSpace) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn picture(width: u16, height: u16, colour: impl Fn(usize, usize) -> [u8; 3]) -> Vec<u8> {
+    pub(in crate::snapshot) fn picture(
+        width: u16,
+        height: u16,
+        colour: impl Fn(usize, usize) -> [u8; 3],
+    ) -> Vec<u8> {
         let mut rgb = Vec::new();
         for row in 0..usize::from(height) {
             for column in 0..usize::from(width) {

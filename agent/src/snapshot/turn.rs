@@ -304,11 +304,7 @@ impl<'a> Turn<'a> {
         let jpeg = Jpeg::check(&bytes).map_err(not_a_picture)?;
         bytes.truncate(jpeg.bytes);
         let bytes = Arc::new(bytes);
-        let look = self
-            .shared
-            .studio
-            .look(jpeg, Arc::clone(&bytes), deadline)
-            .await;
+        let look = self.shared.studio.look(&bytes, deadline).await;
         Ok(Picture {
             way: choice.way,
             stream: choice.stream,
@@ -341,7 +337,7 @@ impl<'a> Turn<'a> {
         let made = self
             .shared
             .studio
-            .develop(frame, Arc::clone(&stream), bytes_max, deadline)
+            .develop(codec, &stream, bytes_max, deadline)
             .await;
         let picture = |kind, bytes: Arc<Vec<u8>>, look| Picture {
             way: choice.way,

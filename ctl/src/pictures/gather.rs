@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tvt_agent::snapshot::thumbnail;
+use tvt_agent::snapshot::Studio;
 use tvt_coordinator::render::pictures::{
     CELL_HEIGHT, CELL_WIDTH, Manifest, Names, PictureRow, SCHEMA,
 };
@@ -128,6 +128,7 @@ struct FleetAlbum {
     /// Small pictures by the place of their row, as JPEG; none where no sheet is wanted.
     small: BTreeMap<usize, Vec<u8>>,
     keep_small: bool,
+    studio: Studio,
 }
 
 impl FleetAlbum {
@@ -156,6 +157,7 @@ impl FleetAlbum {
             names: Names::default(),
             small: BTreeMap::new(),
             keep_small,
+            studio: Studio::new(),
         }
     }
 
@@ -258,10 +260,8 @@ impl FleetAlbum {
             row.bytes
         ));
         if self.keep_small && !raw {
-            let made = tokio::task::spawn_blocking(move || {
-                thumbnail(&bytes, CELL_WIDTH, CELL_HEIGHT)?.to_jpeg(SMALL_QUALITY)
-            });
-            if let Ok(Some(bytes)) = made.await {
+            let made = self.studio.thumbnail(&bytes, CELL_WIDTH, CELL_HEIGHT).await;
+            if let Some(bytes) = made.and_then(|small| small.to_jpeg(SMALL_QUALITY)) {
                 self.small.insert(place, bytes);
             }
         }

@@ -54,6 +54,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(ended) = tvt_agent::snapshot::decode_if_asked(std::env::args_os()) {
+        return ended;
+    }
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Command::Measured(measured) => measured.run(),

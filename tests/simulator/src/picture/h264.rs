@@ -1,12 +1,12 @@
 //! H.264 of macroblocks whose samples are sent as they are (ITU-T H.264, 7.3.5: `I_PCM`).
 
 use super::bits::{Bits, unit};
-use super::scene::{COLUMNS, ROWS, SIDE, Scene};
+use super::scene::{SIDE, Scene};
 
 /// Parameter sets and one picture: units without start codes.
 pub(crate) fn h264(scene: &Scene) -> Vec<Vec<u8>> {
     vec![
-        unit(&[0x67], &sequence()),
+        unit(&[0x67], &sequence(scene)),
         unit(&[0x68], &picture_set()),
         unit(&[0x65], &slice(scene)),
     ]
@@ -16,7 +16,7 @@ fn small(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(0)
 }
 
-fn sequence() -> Vec<u8> {
+fn sequence(scene: &Scene) -> Vec<u8> {
     let mut bits = Bits::default();
     // Baseline, level 3.0.
     for value in [66, 0xC0, 30] {
@@ -27,8 +27,8 @@ fn sequence() -> Vec<u8> {
         bits.ue(value);
     }
     bits.bit(false);
-    bits.ue(small(COLUMNS) - 1);
-    bits.ue(small(ROWS) - 1);
+    bits.ue(small(scene.columns()) - 1);
+    bits.ue(small(scene.rows()) - 1);
     // Frames only, direct inference, not cut, no usability information.
     for bit in [true, true, false, false] {
         bits.bit(bit);
@@ -68,11 +68,11 @@ fn slice(scene: &Scene) -> Vec<u8> {
     bits.bits(0, 2);
     bits.ue(0);
     bits.ue(1);
-    for row in 0..ROWS {
-        for column in 0..COLUMNS {
+    for row in 0..scene.rows() {
+        for column in 0..scene.columns() {
             bits.ue(25);
             bits.align(false);
-            bits.raw(&[scene.square(row, column); SIDE * SIDE]);
+            bits.raw(&[scene.square_of_video(row, column); SIDE * SIDE]);
             bits.raw(&[scene.colour.0; SIDE * SIDE / 4]);
             bits.raw(&[scene.colour.1; SIDE * SIDE / 4]);
         }

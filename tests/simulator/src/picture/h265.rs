@@ -4,13 +4,13 @@
 //! context a unit, which says that it is not partitioned, and the ends.
 
 use super::bits::{Bits, unit};
-use super::scene::{COLUMNS, ROWS, SIDE, Scene};
+use super::scene::{SIDE, Scene};
 
 /// Parameter sets and one picture: units without start codes.
 pub(crate) fn h265(scene: &Scene) -> Vec<Vec<u8>> {
     vec![
         unit(&[0x40, 1], &video_set()),
-        unit(&[0x42, 1], &sequence()),
+        unit(&[0x42, 1], &sequence(scene)),
         unit(&[0x44, 1], &picture_set()),
         unit(&[0x26, 1], &slice(scene)),
     ]
@@ -46,7 +46,7 @@ fn video_set() -> Vec<u8> {
     bits.trailing()
 }
 
-fn sequence() -> Vec<u8> {
+fn sequence(scene: &Scene) -> Vec<u8> {
     let side = |squares: usize| u32::try_from(squares * SIDE).unwrap_or(0);
     let mut bits = Bits::default();
     bits.bits(0, 4);
@@ -55,8 +55,8 @@ fn sequence() -> Vec<u8> {
     profile(&mut bits);
     bits.ue(0);
     bits.ue(1);
-    bits.ue(side(COLUMNS));
-    bits.ue(side(ROWS));
+    bits.ue(side(scene.columns()));
+    bits.ue(side(scene.rows()));
     bits.bit(false);
     // Depths of 8, picture order of 4 bits.
     for _ in 0..3 {
@@ -129,16 +129,16 @@ fn slice(scene: &Scene) -> Vec<u8> {
     head.bit(true);
     head.align(false);
     let mut coder = Coder::new(head);
-    for row in 0..ROWS {
-        for column in 0..COLUMNS {
+    for row in 0..scene.rows() {
+        for column in 0..scene.columns() {
             coder.whole_part();
             coder.terminate(true);
             let bits = coder.finish();
-            bits.raw(&[scene.square(row, column); SIDE * SIDE]);
+            bits.raw(&[scene.square_of_video(row, column); SIDE * SIDE]);
             bits.raw(&[scene.colour.0; SIDE * SIDE / 4]);
             bits.raw(&[scene.colour.1; SIDE * SIDE / 4]);
             coder.restart();
-            coder.terminate(row + 1 == ROWS && column + 1 == COLUMNS);
+            coder.terminate(row + 1 == scene.rows() && column + 1 == scene.columns());
         }
     }
     // The last bit that ending writes is the stop bit.

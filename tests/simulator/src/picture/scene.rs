@@ -29,6 +29,8 @@ pub struct Mark {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scene {
     squares: Vec<u8>,
+    /// How many times larger than usual it is, across and down.
+    times: usize,
     /// Blue and red, 128 is none.
     pub(crate) colour: (u8, u8),
 }
@@ -59,6 +61,7 @@ impl Scene {
         }
         Self {
             squares,
+            times: 1,
             colour: (120, 140),
         }
     }
@@ -67,7 +70,17 @@ impl Scene {
     pub fn flat(level: u8) -> Self {
         Self {
             squares: vec![level; COLUMNS * ROWS],
+            times: 1,
             colour: (128, 128),
+        }
+    }
+
+    /// The same picture in video, so many times larger across and down.
+    #[must_use]
+    pub fn enlarged(self, times: usize) -> Self {
+        Self {
+            times: times.max(1),
+            ..self
         }
     }
 
@@ -89,6 +102,21 @@ impl Scene {
     /// Its rows.
     pub const fn height() -> usize {
         ROWS * SIDE
+    }
+
+    /// Squares across in video.
+    pub(crate) fn columns(&self) -> usize {
+        COLUMNS * self.times
+    }
+
+    /// Squares down in video.
+    pub(crate) fn rows(&self) -> usize {
+        ROWS * self.times
+    }
+
+    /// The luma of a square in video.
+    pub(crate) fn square_of_video(&self, row: usize, column: usize) -> u8 {
+        self.square(row / self.times, column / self.times)
     }
 
     /// The luma of a square.

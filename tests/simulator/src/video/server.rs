@@ -183,7 +183,7 @@ fn description(spec: &RtspSpec, mark: Mark) -> String {
         _ => {}
     }
     let sets = |first: usize, count: usize| -> Vec<String> {
-        units(spec, &Scene::live(mark, 0))
+        units(spec, &Scene::live(mark, 0).enlarged(spec.times))
             .iter()
             .skip(first)
             .take(count)
@@ -254,7 +254,7 @@ async fn play(device: &Device, spec: &RtspSpec, mark: Mark, stream: &mut TcpStre
         return true;
     }
     let mut packets = Packets::new(spec.codec);
-    let scene = Scene::live(mark, device.next_tick());
+    let scene = Scene::live(mark, device.next_tick()).enlarged(spec.times);
     if spec.codec == VideoCodec::Jpeg {
         let (bytes, scan) = jpeg(&scene);
         let packets = packets.jpeg(bytes.get(scan).unwrap_or_default());

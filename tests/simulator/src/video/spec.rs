@@ -16,6 +16,8 @@ pub struct RtspSpec {
     pub sets_described: bool,
     /// Frames before the key frame.
     pub frames_before: u32,
+    /// How many times larger H.264 and H.265 are than stills, across and down; 12 is 3840 by 2304.
+    pub times: usize,
     /// What it does wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<RtspFault>,
@@ -29,6 +31,7 @@ impl Default for RtspSpec {
             login: RtspLogin::Digest,
             sets_described: false,
             frames_before: 3,
+            times: 1,
             fault: None,
         }
     }

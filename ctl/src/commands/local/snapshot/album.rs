@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tvt_agent::snapshot::{Picture, PictureDevice, PictureKind, TakenPicture, thumbnail};
+use tvt_agent::snapshot::{Picture, PictureDevice, PictureKind, Studio, TakenPicture};
 use tvt_coordinator::render::pictures::{
     AttemptRow, CELL_HEIGHT, CELL_WIDTH, Manifest, Names, PictureRow, SCHEMA,
 };
@@ -46,6 +46,7 @@ pub(super) struct Album {
     rows: Vec<PictureRow>,
     /// Small pictures by the place of their row, as JPEG.
     small: Option<BTreeMap<usize, Vec<u8>>>,
+    studio: Studio,
     total: u64,
     failures: BTreeMap<String, usize>,
 }
@@ -89,6 +90,7 @@ impl Album {
             by_digest: BTreeMap::new(),
             rows: Vec::new(),
             small: keep_small.then(BTreeMap::new),
+            studio: Studio::new(),
             total: 0,
             failures: BTreeMap::new(),
             plan,
@@ -237,10 +239,8 @@ impl Album {
         row.flags = self.flags(&picture, row, &key);
         if let (Some(small), false) = (&mut self.small, raw) {
             let bytes = picture.bytes;
-            let made = tokio::task::spawn_blocking(move || {
-                thumbnail(&bytes, CELL_WIDTH, CELL_HEIGHT)?.to_jpeg(SMALL_QUALITY)
-            });
-            if let Ok(Some(bytes)) = made.await {
+            let made = self.studio.thumbnail(&bytes, CELL_WIDTH, CELL_HEIGHT).await;
+            if let Some(bytes) = made.and_then(|small| small.to_jpeg(SMALL_QUALITY)) {
                 small.insert(self.rows.len(), bytes);
             }
         }
