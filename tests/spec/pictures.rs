@@ -21,6 +21,7 @@ use tvt_sim::{
 };
 use tvtfleet_bus::clock::SystemClock;
 use tvtfleet_proto::device::picture::{Codec, Flag, Seen, VideoStream, Way};
+use tvtfleet_proto::device::rtsp::PASSING_MAX;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::address::{Endpoint, Host};
 use tvtfleet_proto::model::id::{JobId, TargetNo};
@@ -416,6 +417,54 @@ async fn servers_that_misbehave_are_given_up_in_time_with_a_code() {
         .take(&[9], bench.options(Some(VideoStream::Sub)))
         .await;
     assert_eq!(code(&taken[0]), ErrorCode::RtspNotFound);
+}
+
+#[tokio::test]
+async fn servers_that_send_without_an_end_are_cut_off_at_a_bound() {
+    // What the sockets of both sides hold besides.
+    const SOCKETS: u64 = 16 * 1024 * 1024;
+    for codec in [VideoCodec::H264, VideoCodec::H265] {
+        for (fault, expected, bound) in [
+            (
+                RtspFault::EndlessDescription,
+                ErrorCode::RtspBadAnswer,
+                64 * 1024,
+            ),
+            (
+                RtspFault::EndlessFrame,
+                ErrorCode::PictureTooLarge,
+                3 * 1024 * 1024,
+            ),
+            (
+                RtspFault::EndlessFrames,
+                ErrorCode::RtspBadAnswer,
+                PASSING_MAX + 3 * 1024 * 1024,
+            ),
+        ] {
+            let spec = RtspSpec {
+                codec,
+                ..with_fault(fault)
+            };
+            let bench = Bench::start(None, Some(spec));
+            let options = bench.options(Some(VideoStream::Sub));
+            let taken = bench.take(&[1], options).await.pop().unwrap();
+            assert_eq!(code(&taken), expected, "{codec:?} {fault:?}");
+            let counters = bench.device.counters();
+            let taken = counters.endless_bytes;
+            assert!(taken <= bound + SOCKETS, "{codec:?} {fault:?}: {taken}");
+            assert_eq!(counters.logins_failed, 0, "{fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_connection_is_made_behind_the_back_of_the_relay() {
+    // The library would open one of its own to end such a stream.
+    let bench = Bench::start(None, Some(with_fault(RtspFault::OldServer)));
+    let options = bench.options(Some(VideoStream::Sub));
+    let taken = bench.take(&[1], options).await.pop().unwrap();
+    assert_eq!(read(taken.result.as_ref().unwrap()), bench.mark(1, 2));
+    assert_eq!(bench.device.counters().streams_torn_down, 0);
 }
 
 #[tokio::test]

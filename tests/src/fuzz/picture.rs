@@ -2,7 +2,7 @@
 
 use tvt_agent::snapshot::to_jpeg;
 use tvtfleet_proto::device::picture::{Codec, Jpeg, Look, key_frame, limits};
-use tvtfleet_proto::device::rtsp::Greeting;
+use tvtfleet_proto::device::rtsp::{Greeting, Meter};
 
 /// Decodes bytes as a key frame of both codecs, where their parameter sets are within the limits.
 ///
@@ -47,6 +47,7 @@ pub fn picture(bytes: &[u8]) {
     }
     let _ = (Codec::sniff(bytes), Codec::of_format(bytes));
     let _ = Greeting::read(bytes);
+    let _ = Meter::new(1024).count(bytes);
     let text = String::from_utf8_lossy(bytes);
     if let Some(look) = Look::from_text(&text) {
         assert_eq!(Look::from_text(&look.to_text()), Some(look), "looks keep");

@@ -2,8 +2,8 @@
 //!
 //! The library decides itself between Digest and Basic on its own connection, so a device could ask
 //! for Basic there after having asked for Digest: where policy does not allow a password in clear,
-//! nothing is logged in to. Its own limits are of time: what it holds is bounded by what a device can
-//! send in the seconds it is given, and a frame by [`Source::bytes_max`].
+//! nothing is logged in to. Its own limits are of time; what it holds is bounded by the relay that it
+//! is sent through ([`tvtfleet_proto::device::rtsp::Meter`]).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use retina::client::{
     Credentials, Described, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions,
-    TcpTransportOptions, Transport,
+    TcpTransportOptions, TeardownPolicy, Tool, Transport,
 };
 use retina::codec::{CodecItem, FrameFormat};
 use tokio::time::{sleep_until, timeout, timeout_at};
@@ -23,6 +23,7 @@ use tvtfleet_proto::model::address::Host;
 use tvtfleet_proto::model::report::Failure;
 
 use super::greet::{ANSWER, greet};
+use super::relay::Relay;
 use crate::budget::Spent;
 use crate::device::connect::cancelled;
 use crate::device::visit::Visit;
@@ -75,18 +76,27 @@ pub(crate) async fn capture(source: &Source<'_>) -> Result<Captured, Failure> {
 
 async fn uninterrupted(source: &Source<'_>) -> Result<Captured, Failure> {
     let (address, greeting) = greet(source.visit, source.port, source.path).await?;
-    let group = Arc::new(SessionGroup::default());
-    let result = match greeting {
-        Greeting::Open => describe(source, address, &group, None).await,
-        Greeting::Login(_) => log_in(source, address, &group).await,
+    let relay = Relay::open(address, source.bytes_max).await?;
+    let own = relay.address();
+    let work = async {
+        let group = Arc::new(SessionGroup::default());
+        let result = match greeting {
+            Greeting::Open => describe(source, own, &group, None).await,
+            Greeting::Login(_) => log_in(source, own, &group).await,
+        };
+        let captured = match result {
+            Ok(session) => watch(source, session).await,
+            Err(failure) => Err(failure),
+        };
+        // The device may not care; its own time-out ends the stream then.
+        let _left = timeout(LEAVE, group.await_teardown()).await;
+        captured
     };
-    let captured = match result {
-        Ok(session) => watch(source, session).await,
-        Err(failure) => Err(failure),
-    };
-    // The device may not care; its own time-out ends the stream then.
-    let _left = timeout(LEAVE, group.await_teardown()).await;
-    captured
+    tokio::select! {
+        biased;
+        failure = relay.run() => Err(failure),
+        captured = work => captured,
+    }
 }
 
 /// Describes the stream with the credential, of which one refusal ends its use.
@@ -121,19 +131,41 @@ async fn log_in(
     result
 }
 
+/// Describes the stream.
+///
+/// Where a server names a program that keeps streams after their connection is gone, the library would
+/// open connections of its own to end them, with the credential and to wherever the description points.
+/// Such a server is asked again, and left without a word.
 async fn describe(
     source: &Source<'_>,
     address: SocketAddr,
     group: &Arc<SessionGroup>,
     credentials: Option<Credentials>,
 ) -> Result<Session<Described>, Failure> {
+    let end = TeardownPolicy::Auto;
+    let session = describe_once(source, address, group, credentials.clone(), end).await?;
+    if !session.tool().is_some_and(Tool::has_live555_tcp_bug) {
+        return Ok(session);
+    }
+    drop(session);
+    describe_once(source, address, group, credentials, TeardownPolicy::Never).await
+}
+
+async fn describe_once(
+    source: &Source<'_>,
+    address: SocketAddr,
+    group: &Arc<SessionGroup>,
+    credentials: Option<Credentials>,
+    end: TeardownPolicy,
+) -> Result<Session<Described>, Failure> {
     let shown = credentials.is_some();
-    let text = url(&Host::Ip(address.ip()), source.port, source.path);
+    let text = url(&Host::Ip(address.ip()), address.port(), source.path);
     let url = url::Url::parse(&text)
         .map_err(|_| Failure::new(ErrorCode::Internal, "the address of the stream"))?;
     let options = SessionOptions::default()
         .creds(credentials)
         .user_agent("tvtfleet".to_owned())
+        .teardown(end)
         .session_group(Arc::clone(group));
     // An answer that never came may have been a refusal.
     let unanswered = |code, text| Failure {

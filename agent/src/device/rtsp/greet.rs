@@ -15,7 +15,7 @@ use crate::device::connect::reachable;
 use crate::device::visit::Visit;
 
 /// Time to open a connection to one address.
-const CONNECT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT: Duration = Duration::from_secs(3);
 /// Time for one answer.
 pub(super) const ANSWER: Duration = Duration::from_secs(5);
 

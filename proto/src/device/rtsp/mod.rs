@@ -4,6 +4,8 @@
 
 mod address;
 mod greeting;
+mod meter;
 
 pub use address::{DEFAULT_PORT, camera_path, recorder_path, url};
 pub use greeting::{Greeting, HEAD_MAX, describe, refusal};
+pub use meter::{BODY_MAX, Meter, PASSING_MAX};

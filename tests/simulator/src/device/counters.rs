@@ -39,6 +39,8 @@ pub enum Counter {
     RtspRequests,
     /// Streams that clients ended politely.
     StreamsTornDown,
+    /// Bytes of video answers without an end that clients took.
+    EndlessBytes,
     /// Bytes received.
     BytesIn,
     /// Bytes sent.
@@ -81,6 +83,9 @@ pub struct CounterSnapshot {
     /// Streams that clients ended politely.
     #[serde(default)]
     pub streams_torn_down: u64,
+    /// Bytes of video answers without an end that clients took.
+    #[serde(default)]
+    pub endless_bytes: u64,
     /// Bytes received.
     pub bytes_in: u64,
     /// Bytes sent.
@@ -105,6 +110,7 @@ pub(crate) struct Counts {
     http_requests: AtomicU64,
     rtsp_requests: AtomicU64,
     streams_torn_down: AtomicU64,
+    endless_bytes: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
 }
@@ -139,6 +145,7 @@ impl Counts {
             http_requests: self.value(Counter::HttpRequests),
             rtsp_requests: self.value(Counter::RtspRequests),
             streams_torn_down: self.value(Counter::StreamsTornDown),
+            endless_bytes: self.value(Counter::EndlessBytes),
             bytes_in: self.value(Counter::BytesIn),
             bytes_out: self.value(Counter::BytesOut),
             violation_records: Vec::new(),
@@ -160,6 +167,7 @@ impl Counts {
             Counter::HttpRequests => &self.http_requests,
             Counter::RtspRequests => &self.rtsp_requests,
             Counter::StreamsTornDown => &self.streams_torn_down,
+            Counter::EndlessBytes => &self.endless_bytes,
             Counter::BytesIn => &self.bytes_in,
             Counter::BytesOut => &self.bytes_out,
         }

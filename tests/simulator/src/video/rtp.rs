@@ -55,6 +55,20 @@ impl Packets {
         out
     }
 
+    /// Pieces out of the middle of a key frame's picture; the first ones begin it.
+    pub(super) fn pieces(&mut self, codec: VideoCodec, begins: bool) -> Vec<u8> {
+        let mut out = Vec::new();
+        for place in 0..50 {
+            let start = u8::from(begins && place == 0) << 7;
+            let head = match codec {
+                VideoCodec::H265 => vec![49 << 1, 1, start | 19],
+                VideoCodec::H264 | VideoCodec::Jpeg => vec![0x60 | 28, start | 5],
+            };
+            self.packet(&mut out, false, &[head, vec![0x55; PAYLOAD]].concat());
+        }
+        out
+    }
+
     /// A JPEG picture's entropy-coded part, with the tables in the first packet (RFC 2435).
     pub(super) fn jpeg(&mut self, scan: &[u8]) -> Vec<u8> {
         let eighths = |pixels: usize| u8::try_from(pixels / 8).unwrap_or(0);

@@ -31,6 +31,12 @@ pub(crate) async fn serve(device: &Device, mut stream: TcpStream) {
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }
+        if spec.fault == Some(RtspFault::EndlessDescription)
+            && answer.contains("\r\nContent-Length")
+        {
+            let lines = "a=x:123456789012345678901234567890\r\n".repeat(1000);
+            return for_ever(device, &mut stream, || lines.clone().into_bytes()).await;
+        }
         if request.method == "PLAY"
             && let Some(mark) = playing
             && !play(device, &spec, mark, &mut stream).await
@@ -77,7 +83,10 @@ fn answer(
             *playing = Some(mark);
             let text = description(spec, mark);
             let base = &request.path;
-            let length = text.len();
+            let length = match spec.fault {
+                Some(RtspFault::EndlessDescription) => 4_000_000_000,
+                _ => text.len(),
+            };
             let head = format!(
                 "Content-Base: {base}/\r\nContent-Type: application/sdp\r\nContent-Length: {length}\r\n"
             );
@@ -174,7 +183,12 @@ fn mark_of(device: &Device, url: &str) -> Option<Mark> {
 }
 
 fn description(spec: &RtspSpec, mark: Mark) -> String {
-    let begin = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=live\r\nt=0 0\r\n";
+    let begin = match spec.fault {
+        Some(RtspFault::OldServer) => {
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=live\r\nt=0 0\r\na=tool:LIVE555 Streaming Media v2011.05.25\r\n"
+        }
+        _ => "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=live\r\nt=0 0\r\n",
+    };
     match spec.fault {
         Some(RtspFault::BadDescription) => return "<html>no such page</html>\r\n".to_owned(),
         Some(RtspFault::NoVideo) => {
@@ -254,16 +268,31 @@ async fn play(device: &Device, spec: &RtspSpec, mark: Mark, stream: &mut TcpStre
         return true;
     }
     let mut packets = Packets::new(spec.codec);
+    match spec.fault {
+        Some(RtspFault::EndlessFrame) => {
+            let mut first = true;
+            let pieces = || packets.pieces(spec.codec, std::mem::take(&mut first));
+            for_ever(device, stream, pieces).await;
+            return false;
+        }
+        Some(RtspFault::EndlessFrames) => {
+            let unit = [between(spec.codec), vec![0x55; 1000]].concat();
+            let frames = || {
+                let frame = |_| packets.units(spec.codec, std::slice::from_ref(&unit));
+                (0..50).flat_map(frame).collect()
+            };
+            for_ever(device, stream, frames).await;
+            return false;
+        }
+        _ => {}
+    }
     let scene = Scene::live(mark, device.next_tick()).enlarged(spec.times);
     if spec.codec == VideoCodec::Jpeg {
         let (bytes, scan) = jpeg(&scene);
         let packets = packets.jpeg(bytes.get(scan).unwrap_or_default());
         return stream.write_all(&packets).await.is_ok();
     }
-    let between: Vec<u8> = match spec.codec {
-        VideoCodec::H265 => vec![0x02, 0x01, 0xD0, 0x12, 0x34],
-        VideoCodec::H264 | VideoCodec::Jpeg => vec![0x41, 0x9A, 0x12, 0x34],
-    };
+    let between = between(spec.codec);
     for _ in 0..spec.frames_before {
         let packets = packets.units(spec.codec, std::slice::from_ref(&between));
         if stream.write_all(&packets).await.is_err() {
@@ -286,4 +315,26 @@ async fn play(device: &Device, spec: &RtspSpec, mark: Mark, stream: &mut TcpStre
         return false;
     }
     stream.write_all(&bytes).await.is_ok()
+}
+
+/// A unit that is no key frame.
+fn between(codec: VideoCodec) -> Vec<u8> {
+    match codec {
+        VideoCodec::H265 => vec![0x02, 0x01, 0xD0, 0x12, 0x34],
+        VideoCodec::H264 | VideoCodec::Jpeg => vec![0x41, 0x9A, 0x12, 0x34],
+    }
+}
+
+/// Sends on until the client leaves, and counts what it takes.
+async fn for_ever(device: &Device, stream: &mut TcpStream, mut next: impl FnMut() -> Vec<u8>) {
+    loop {
+        let block = next();
+        if stream.write_all(&block).await.is_err() {
+            return;
+        }
+        device.count(
+            Counter::EndlessBytes,
+            u64::try_from(block.len()).unwrap_or(u64::MAX),
+        );
+    }
 }

@@ -75,8 +75,16 @@ pub enum RtspFault {
     Http,
     /// The description is not one.
     BadDescription,
+    /// The description never ends.
+    EndlessDescription,
+    /// The description names a server that keeps streams after their connection is gone.
+    OldServer,
     /// The description has sound only.
     NoVideo,
+    /// A frame never ends.
+    EndlessFrame,
+    /// It sends frames for ever, none of which is a key frame.
+    EndlessFrames,
     /// It stops after the stream was started.
     Stalls,
     /// It sends no key frame.
