@@ -50,6 +50,7 @@
 //! waiting_max_mb = 128           # of the spool; reports take it back when they need it
 //! picture_ms = 20000             # time for one picture
 //! # rtsp_port = 554              # where the device does not say
+//! # camera_port = 554            # of cameras that are asked themselves
 //! # ffmpeg = "/usr/bin/ffmpeg"   # for key frames that are not decoded here
 //!
 //! [sdk]                          # ways of the vendor's; auto uses those that are named here

@@ -169,7 +169,9 @@ async fn photograph(
     if let Err(failure) = shared.site.policy.check_ask(Ask::Snapshot, target) {
         return ended(Backend::WebApi, Err(failure.into()));
     }
-    let scanned = if shared.options.scope.channel.is_some() {
+    // Only a scan tells where the cameras are.
+    let scope = &shared.options.scope;
+    let scanned = if scope.channel.is_some() && scope.camera.is_none() {
         None
     } else {
         let scan = ask_in_turn(shared, target, Ask::Scan, deadline, attempts).await;

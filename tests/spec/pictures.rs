@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tvt_agent::credentials::FixedCredential;
 use tvt_agent::policy::{Consent, Policy};
 use tvt_agent::snapshot::{
-    Picture, PictureChannel, PictureDevice, PictureEvent, PictureKind, PictureOptions, PictureWork,
-    TakenPicture, run_pictures,
+    CameraLogin, Picture, PictureChannel, PictureDevice, PictureEvent, PictureKind, PictureOptions,
+    PictureWork, TakenPicture, run_pictures,
 };
 use tvt_agent::work::SiteContext;
 use tvt_agent::{ProtocolSettings, WebPort, WebSettings};
@@ -290,7 +290,7 @@ async fn pictures_of_nine_megapixels_are_decoded_within_the_limits() {
 async fn a_camera_is_asked_itself_with_its_own_credential_only() {
     let bench = Bench::start(None, Some(RtspSpec::default()));
     let options = |password: &str| PictureOptions {
-        camera: Some(credential(password)),
+        camera: Some(CameraLogin::Given(credential(password))),
         ..bench.options(Some(VideoStream::Sub))
     };
     let wrong_recorder = bench.site("of-the-recorder", Policy::default());

@@ -190,6 +190,7 @@ async fn every_question_is_answered_by_whoever_can() {
             from: "2026-11-01 00:00:00".to_owned(),
             to: "2026-11-01 23:59:59".to_owned(),
             stream: None,
+            camera: None,
         };
         // A discovery asks a site; changes and pictures have places of their own.
         if ask.changes_device() || matches!(ask, Ask::Discover | Ask::Snapshot) {

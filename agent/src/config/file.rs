@@ -122,6 +122,7 @@ struct PicturesSection {
     waiting_max_mb: Option<u64>,
     picture_ms: Option<u64>,
     rtsp_port: Option<u16>,
+    camera_port: Option<u16>,
     ffmpeg: Option<PathBuf>,
 }
 
@@ -339,7 +340,7 @@ impl PicturesSection {
                 return Err(ConfigError::invalid("pictures.max_mb", "must be 1 to 25"));
             }
         };
-        if self.picture_ms == Some(0) || self.rtsp_port == Some(0) {
+        if self.picture_ms == Some(0) || self.rtsp_port == Some(0) || self.camera_port == Some(0) {
             return Err(ConfigError::invalid("pictures", "must be more than 0"));
         }
         Ok(SnapshotSettings {
@@ -348,6 +349,7 @@ impl PicturesSection {
                 .picture_ms
                 .map_or(base.picture_deadline, Duration::from_millis),
             rtsp_port: self.rtsp_port,
+            camera_port: self.camera_port.unwrap_or(base.camera_port),
             ffmpeg: self.ffmpeg,
         })
     }

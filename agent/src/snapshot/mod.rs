@@ -25,6 +25,6 @@ pub use studio::Studio;
 pub use visit::SnapshotSettings;
 pub(crate) use visit::take_pictures;
 pub use work::{
-    Picture, PictureAttempt, PictureChannel, PictureDevice, PictureEvent, PictureKind,
+    CameraLogin, Picture, PictureAttempt, PictureChannel, PictureDevice, PictureEvent, PictureKind,
     PictureOptions, PictureWork, TakenPicture, run_pictures,
 };

@@ -18,8 +18,8 @@ use tvtfleet_proto::model::want::Target;
 use super::ffmpeg;
 use super::order::{Choice, choices, closes_way, ends_device, headline};
 use super::work::{
-    Picture, PictureAttempt, PictureChannel, PictureDevice, PictureEvent, PictureKind, Shared,
-    TakenPicture,
+    CameraLogin, Picture, PictureAttempt, PictureChannel, PictureDevice, PictureEvent, PictureKind,
+    Shared, TakenPicture,
 };
 use crate::device::gate::LoginGate;
 use crate::device::rtsp::{Captured, Source, capture};
@@ -283,8 +283,15 @@ impl<'a> Turn<'a> {
             known_mac: None,
             ..self.target.clone()
         };
+        let credential = match &shared.options.camera {
+            Some(CameraLogin::Given(credential)) => Some(credential.clone()),
+            Some(CameraLogin::Labelled(label)) => {
+                shared.site.credential_for(Some(label), &camera)?
+            }
+            None => None,
+        };
         let scope = AskScope::default();
-        let visit = visit(shared, &camera, shared.options.camera.as_ref(), &scope);
+        let visit = visit(shared, &camera, credential.as_ref(), &scope);
         let source = Source {
             visit: Visit { deadline, ..visit },
             port: camera.endpoint.port,

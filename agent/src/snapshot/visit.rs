@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tvtfleet_proto::device::picture::Flag;
+use tvtfleet_proto::device::rtsp::DEFAULT_PORT;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::answer::{self, PictureTaken};
 use tvtfleet_proto::model::channel::{Channel, ChannelLabel, ChannelStatus};
@@ -15,8 +16,8 @@ use tvtfleet_proto::model::want::Target;
 use super::order::ends_device;
 use super::turn::Turn;
 use super::work::{
-    Picture, PictureChannel, PictureDevice, PictureEvent, PictureKind, PictureOptions, Shared,
-    TakenPicture,
+    CameraLogin, Picture, PictureChannel, PictureDevice, PictureEvent, PictureKind, PictureOptions,
+    Shared, TakenPicture,
 };
 use crate::device::Answer;
 use crate::run::JobShared;
@@ -37,6 +38,8 @@ pub struct SnapshotSettings {
     pub picture_deadline: Duration,
     /// The RTSP port of recorders; `None` asks the web API where that answers, and else takes 554.
     pub rtsp_port: Option<u16>,
+    /// The RTSP port of cameras, for pictures from the cameras themselves.
+    pub camera_port: u16,
     /// Where ffmpeg is, for key frames that are not decoded here.
     pub ffmpeg: Option<std::path::PathBuf>,
 }
@@ -48,6 +51,7 @@ impl Default for SnapshotSettings {
             bytes_max: 8 * 1024 * 1024,
             picture_deadline: Duration::from_secs(20),
             rtsp_port: None,
+            camera_port: DEFAULT_PORT,
             ffmpeg: None,
         }
     }
@@ -84,8 +88,8 @@ pub(crate) async fn take_pictures(
         parallel: 1,
         picture_deadline: settings.picture_deadline,
         rtsp_port: settings.rtsp_port,
-        camera: None,
-        camera_port: 0,
+        camera: job.options.scope.camera.clone().map(CameraLogin::Labelled),
+        camera_port: settings.camera_port,
         ffmpeg: settings.ffmpeg.clone(),
         credential: job.options.credential.clone(),
     };
@@ -103,10 +107,7 @@ pub(crate) async fn take_pictures(
         channels: wanted
             .there
             .iter()
-            .map(|(number, _)| PictureChannel {
-                number: *number,
-                camera: None,
-            })
+            .map(|(channel, _)| channel.clone())
             .collect(),
     };
     let (events, mut taken) = mpsc::channel(WAITING);
@@ -120,7 +121,7 @@ pub(crate) async fn take_pictures(
             let name = wanted
                 .there
                 .iter()
-                .find(|(number, _)| *number == one.channel);
+                .find(|(channel, _)| channel.number == one.channel);
             let name = name.map(|(_, name)| name.clone()).unwrap_or_default();
             let (row, failure) = kept(job, *one, name, deadline).await;
             rows.push(row);
@@ -213,18 +214,22 @@ fn away((number, name): (u32, String)) -> PictureTaken {
 
 /// Channels with their names.
 struct Wanted {
-    there: Vec<(u32, String)>,
+    there: Vec<(PictureChannel, String)>,
     away: Vec<(u32, String)>,
 }
 
-/// Which channels are asked: the one named, or all whose camera is not known to be away.
+/// Which channels are asked: the one named, or all; but none whose camera is known to be away.
 fn wanted(known: &[Channel], only: Option<u32>) -> Wanted {
     let mut wanted = Wanted {
         there: Vec::new(),
         away: Vec::new(),
     };
-    if let Some(only) = only {
-        wanted.there.push((only, String::new()));
+    if let (Some(number), []) = (only, known) {
+        let unknown = PictureChannel {
+            number,
+            camera: None,
+        };
+        wanted.there.push((unknown, String::new()));
         return wanted;
     }
     let number = |channel: &Channel| match channel.label {
@@ -237,12 +242,16 @@ fn wanted(known: &[Channel], only: Option<u32>) -> Wanted {
         let Some(number) = number(channel).and_then(|number| number.checked_add(base)) else {
             continue;
         };
-        let list = if channel.status == ChannelStatus::Offline {
-            &mut wanted.away
+        if only.is_some_and(|only| only != number) {
+            continue;
+        }
+        let name = channel.name.clone();
+        if channel.status == ChannelStatus::Offline {
+            wanted.away.push((number, name));
         } else {
-            &mut wanted.there
-        };
-        list.push((number, channel.name.clone()));
+            let camera = channel.address.parse().ok();
+            wanted.there.push((PictureChannel { number, camera }, name));
+        }
     }
     wanted
 }

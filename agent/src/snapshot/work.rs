@@ -45,15 +45,24 @@ pub struct PictureOptions {
     pub picture_deadline: Duration,
     /// The RTSP port of recorders; `None` asks the web API where that answers, and else takes 554.
     pub rtsp_port: Option<u16>,
-    /// Takes pictures from the cameras themselves, with this credential of theirs: a recorder's own is
+    /// Takes pictures from the cameras themselves, with a credential of theirs: a recorder's own is
     /// never sent to the addresses that it names.
-    pub camera: Option<Credential>,
+    pub camera: Option<CameraLogin>,
     /// The RTSP port of cameras.
     pub camera_port: u16,
     /// Where ffmpeg is, for key frames that are not decoded here.
     pub ffmpeg: Option<PathBuf>,
     /// The credential of devices that name none.
     pub credential: Option<CredentialLabel>,
+}
+
+/// How cameras are logged in to.
+#[derive(Clone, Debug)]
+pub enum CameraLogin {
+    /// With this credential.
+    Given(Credential),
+    /// With the one that the site has under this label.
+    Labelled(CredentialLabel),
 }
 
 /// One device and the channels wanted of it.

@@ -36,6 +36,7 @@ impl ScopeArgs {
             from: self.from.clone().unwrap_or_default(),
             to: self.to.clone().unwrap_or_default(),
             stream: None,
+            camera: None,
         })
     }
 }

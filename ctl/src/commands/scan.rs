@@ -80,7 +80,7 @@ pub(crate) struct SelectorArgs {
     /// devices; may be repeated
     #[arg(long, value_name = "LABEL")]
     label: Vec<String>,
-    /// Import inventory files and scan their devices; --tenant or --site says where they belong
+    /// Import inventory files and ask their devices; --tenant or --site says where they belong
     #[arg(long, value_name = "FILE", conflicts_with = "failed_of")]
     inventory: Vec<PathBuf>,
     /// With --inventory, add sites that do not exist
@@ -209,7 +209,8 @@ impl SelectorArgs {
         )
     }
 
-    fn read_inventory(&self, io: &Io) -> Result<Option<Import>, CliError> {
+    /// Reads the files that are to be imported.
+    pub(crate) fn read_inventory(&self, io: &Io) -> Result<Option<Import>, CliError> {
         if self.inventory.is_empty() {
             return Ok(None);
         }

@@ -95,6 +95,7 @@ impl TryFrom<v1::WorkOptions> for WorkOptions {
                 stream: (!wire.stream.is_empty())
                     .then(|| parsed("stream", &wire.stream))
                     .transpose()?,
+                camera: credential(&wire.camera_credential)?,
             },
             discover: wire
                 .discover
@@ -118,6 +119,7 @@ impl From<WorkOptions> for v1::WorkOptions {
             from: model.scope.from,
             to: model.scope.to,
             stream: text_of(model.scope.stream.as_ref()),
+            camera_credential: text_of(model.scope.camera.as_ref()),
             discover: model.discover.map(|options| (*options).into()),
             order: model.order.map(|order| (*order).into()),
         }

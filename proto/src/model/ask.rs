@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::device::picture::VideoStream;
+use crate::model::id::CredentialLabel;
 
 /// One question to a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -224,6 +225,9 @@ pub struct AskScope {
     pub to: String,
     /// The stream that pictures are of; `None` is whatever shows what the camera sees.
     pub stream: Option<VideoStream>,
+    /// Pictures are taken from the cameras themselves, with the credential of this label; `None` is
+    /// through the recorder.
+    pub camera: Option<CredentialLabel>,
 }
 
 /// No question of this name.

@@ -3,11 +3,12 @@
 use tvtfleet_proto::device::picture::VideoStream;
 use tvtfleet_proto::error::ExitStatus;
 use tvtfleet_proto::model::ask::{Ask, AskScope};
+use tvtfleet_proto::model::id::CredentialLabel;
 
 use crate::commands::scan::{Asking, SelectorArgs, WorkArgs, finished, submit};
 use crate::config::ServerArgs;
 use crate::error::CliError;
-use crate::exit::Outcome;
+use crate::exit::{self, Outcome};
 use crate::io::Io;
 use crate::pictures::{GatherArgs, gather};
 use crate::server::Server;
@@ -17,7 +18,7 @@ use crate::watch;
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "\
-tvtctl snapshot <--all|--tenant|--site|--label|--failed-of> -o DIR [OPTIONS]",
+tvtctl snapshot <--all|--tenant|--site|--label|--inventory|--failed-of> -o DIR [OPTIONS]",
     after_help = "\
 The agents take the pictures and send them when nothing else is to be sent; the coordinator keeps
 them. DIR gets the pictures, manifest.json and manifest.csv. Flags are doubts: maybe_stale (the same
@@ -31,6 +32,7 @@ Examples:
   tvtctl snapshot --site acme/depot-1 --all-channels -o pictures --sheet pictures.html
   tvtctl snapshot --tenant acme --channel 1 -o pictures --format csv
   tvtctl snapshot --all --all-channels --detach
+  tvtctl snapshot --site acme/depot-1 --all-channels --stream main --camera-credential cameras -o pictures
   tvtctl jobs pictures last -o pictures"
 )]
 pub(crate) struct Args {
@@ -45,6 +47,9 @@ pub(crate) struct Args {
     /// Stream: main, sub, third or fourth, or pytvt's number from 0; else whatever is quickest
     #[arg(long, visible_alias = "stream-type", value_name = "STREAM")]
     stream: Option<VideoStream>,
+    /// Ask the cameras themselves, with the credential that the agents have under this label
+    #[arg(long, value_name = "LABEL")]
+    camera_credential: Option<CredentialLabel>,
     #[command(flatten)]
     gather: GatherArgs,
     #[command(flatten)]
@@ -57,25 +62,26 @@ impl Args {
     /// Runs the command.
     pub(crate) async fn run(self, io: &mut Io) -> Outcome {
         let (detach, quiet) = (self.how.detach(), self.how.quiet());
-        if self.which.names_inventory() {
-            let message = "snapshot takes devices that the fleet knows";
-            return Err(CliError::usage(message)
-                .hint("tvtctl inventory import brings an inventory file in")
-                .into());
-        }
         if !detach && !self.gather.has_folder() {
             return Err(CliError::usage("the pictures need a folder")
                 .hint("name one with -o DIR, or do not wait for them with --detach")
                 .into());
         }
         self.gather.prepare(io)?;
+        let import = self.which.read_inventory(io)?;
         let server = Server::connect(&self.server, io).await?;
-        let (selector, _) = self.which.selector(&server, None, io).await?;
+        let (selector, complete) = self.which.selector(&server, import, io).await?;
+        let imported = if complete {
+            ExitStatus::Success
+        } else {
+            ExitStatus::SomeFailed
+        };
         let asking = Asking {
             ask: Ask::Snapshot,
             scope: AskScope {
                 channel: (!self.all_channels).then_some(self.channel),
                 stream: self.stream,
+                camera: self.camera_credential,
                 ..AskScope::default()
             },
             discover: None,
@@ -85,12 +91,12 @@ impl Args {
         if detach {
             io.write_out(format!("{}\n", submitted.job.id).as_bytes())?;
             watch::tell_offline(&submitted.job, io);
-            return Ok(ExitStatus::Success);
+            return Ok(imported);
         }
         let (status, rows) = finished(&server, submitted, quiet, io).await?;
         let gathered = gather(&server, status.job.id, &rows, &self.gather, quiet, io).await;
         watch::tell_offline(&status.job, io);
         watch::tell_troubled(&status.job, io);
-        gathered
+        Ok(exit::first_failure([gathered?, imported]))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tvt_agent::snapshot::{PictureEvent, PictureOptions, PictureWork, run_pictures};
+use tvt_agent::snapshot::{CameraLogin, PictureEvent, PictureOptions, PictureWork, run_pictures};
 use tvt_agent::{WebPort, WebSettings};
 use tvt_coordinator::inventory::file::ReadOptions;
 use tvtfleet_proto::device::picture::{VideoStream, limits};
@@ -294,7 +294,7 @@ impl Args {
             parallel: settings.concurrency.value,
             picture_deadline: self.picture_timeout,
             rtsp_port: self.rtsp_port,
-            camera,
+            camera: camera.map(CameraLogin::Given),
             camera_port: self.camera_port,
             ffmpeg: self.ffmpeg.clone(),
             credential: None,
