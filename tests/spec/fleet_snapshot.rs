@@ -2,11 +2,12 @@
 //! that are slow or cut and disks that are full.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tvt_sim::{FleetSpec, Mark, Options, Scene, StillFault};
+use tvt_sim::{FleetSpec, Mark, Options, RtspSpec, Scene, StillFault};
 use tvtfleet_proto::model::picture::CHUNK;
 use tvtfleet_tests::fleet::TestFleet;
 use tvtfleet_tests::line::Line;
@@ -222,6 +223,52 @@ async fn doubts_and_failures_are_told_by_the_fleet_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cameras_are_asked_themselves_with_the_credential_of_a_label() {
+    let spec = spec(1, 2);
+    let mut recorders = spec.generate().unwrap();
+    let recorder = recorders.devices.first_mut().unwrap();
+    // What stands behind the channels is the recorder once more: it has the streams of a camera too.
+    for camera in &mut recorder.cameras {
+        camera["szServer"] = json!(recorder.ip.to_string());
+    }
+    recorder.rtsp = Some(RtspSpec::default());
+    let options = Options {
+        seed: spec.seed,
+        ..Options::default()
+    };
+    let mut fleet = TestFleet::of(recorders, options).await;
+    let device = &fleet.simulator.devices()[0];
+    let port = device.rtsp_address().unwrap().port();
+    fleet.agent_lines = format!("[pictures]\ncamera_port = {port}\n");
+    let file = fleet.folder().join("credentials.toml");
+    let known = std::fs::read_to_string(&file).unwrap();
+    let cameras = known.split_once("[credentials.recorders]").unwrap().1;
+    std::fs::write(&file, format!("{known}\n[credentials.cameras]{cameras}")).unwrap();
+    begin(&mut fleet).await;
+    let inventory = fleet.inventory("acme/north").to_owned();
+    let mut take = vec!["snapshot", "--site", "acme/north", "--channel", "2"];
+    take.extend(["--inventory", inventory.to_str().unwrap(), "-o", "out"]);
+    take.push("--camera-credential");
+    let _ = fleet
+        .ctl(&[&take[..], &["cameras"]].concat())
+        .await
+        .ended(0);
+    let rows = manifest(&fleet, "out");
+    assert_eq!((rows.len(), &rows[0]["way"]), (1, &json!("rtsp-camera")));
+    let file = rows[0]["file"].as_str().unwrap();
+    let mark = mark_in(&fleet.folder().join("out").join(file));
+    assert_eq!(
+        (mark.channel, mark.stream),
+        (1, 2),
+        "the camera's own picture"
+    );
+    // A label that the site does not have is no reason to show another credential.
+    let refused = fleet.ctl(&[&take[..], &["others"]].concat()).await.ended(1);
+    let code = &manifest(&fleet, "out")[0]["error_code"];
+    assert_eq!(code, "device.credential_missing", "{}", refused.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_line_goes_on_at_the_piece_where_it_stopped() {
     let mut fleet = TestFleet::empty(&spec(1, 1), Duration::ZERO).await;
     let line = Line::to(fleet.nats.port()).await;
@@ -379,4 +426,115 @@ async fn old_pictures_give_way_to_new_ones() {
             .then_some(())
     })
     .await;
+}
+
+/// A small disk of its own at a folder, while this lives.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Mounts one; `None` where this user may not.
+    fn at(folder: &Path, megabytes: usize) -> Option<Self> {
+        std::fs::create_dir_all(folder).unwrap();
+        let size = format!("size={megabytes}m,mode=0700");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tvtfleet-test"])
+            .arg(folder)
+            .stderr(Stdio::null())
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(folder.to_owned()));
+        }
+        println!("skipped: only root may mount a small disk");
+        None
+    }
+
+    /// Fills it to the last byte, and returns the file that does.
+    fn fill(&self) -> PathBuf {
+        use std::io::Write as _;
+        let path = self.0.join("filler");
+        let mut file = std::fs::File::create(&path).unwrap();
+        let block = vec![1; 64 * 1024];
+        while file.write_all(&block).is_ok() {}
+        while file.write_all(&[1]).is_ok() {}
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: programs of the test may still have files open.
+        let _gone = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_is_really_full_at_the_coordinator_is_waited_for() {
+    let mut fleet = TestFleet::empty(&spec(1, 2), Duration::ZERO).await;
+    fleet.coordinator_lines = "[pictures]\nmin_free_mb = 0\n".to_owned();
+    let pictures = fleet.folder().join("coordinator/pictures");
+    let Some(disk) = SmallDisk::at(&pictures, 4) else {
+        return;
+    };
+    let filler = disk.fill();
+    let digests: Vec<String> = (0..3)
+        .map(|seed| left_over(&fleet, seed, 500_000))
+        .collect();
+    begin(&mut fleet).await;
+    eventually("the coordinator's word", || async {
+        let log = fleet.coordinator_log();
+        log.iter()
+            .any(|line| line.contains("storage.full"))
+            .then_some(())
+    })
+    .await;
+    // Reports are not held back by pictures that are.
+    let _ = fleet
+        .ctl(&["scan", "--all", "-o", "all.csv"])
+        .await
+        .ended(0);
+    assert!(!digests.iter().any(|digest| stored(&fleet, digest).exists()));
+    std::fs::remove_file(filler).unwrap();
+    eventually("every picture", || async {
+        let here = digests.iter().all(|digest| stored(&fleet, digest).exists());
+        (here && waiting(&fleet) == 0).then_some(())
+    })
+    .await;
+    for digest in &digests {
+        let bytes = std::fs::read(stored(&fleet, digest)).unwrap();
+        let found: String = Sha256::digest(&bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(&found, digest, "nothing half written is kept");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_is_really_full_at_the_agent_is_told_for_each_picture() {
+    let mut fleet = TestFleet::empty(&spec(1, 2), Duration::ZERO).await;
+    let Some(disk) = SmallDisk::at(&shelf(&fleet), 1) else {
+        return;
+    };
+    begin(&mut fleet).await;
+    let filler = disk.fill();
+    let take = ["snapshot", "--all", "--all-channels", "-o", "out"];
+    let soon = ["--device-timeout", "5s"];
+    let said = fleet.ctl(&[&take[..], &soon].concat()).await.ended(1);
+    for row in manifest(&fleet, "out") {
+        let code = row["error_code"].as_str().unwrap().to_owned();
+        let told = ["picture.not_kept", "storage.full"].contains(&code.as_str());
+        assert!(told || row["state"] == "offline", "{row} {}", said.stderr);
+    }
+    // The device answered, and its report came although no picture could be kept.
+    let _ = fleet
+        .ctl(&["scan", "--all", "-o", "all.csv"])
+        .await
+        .ended(0);
+    std::fs::remove_file(filler).unwrap();
+    let said = fleet.ctl(&take).await.ended(0);
+    assert!(
+        said.stderr.contains("snapshots captured"),
+        "{}",
+        said.stderr
+    );
 }
