@@ -89,6 +89,19 @@ async fn pictures(core: &Core, site: SiteId, request: v1::AskPictures) -> Result
     if digests.len() > ASKED_MAX {
         return Err(unreadable(BadField::new("sha256", "too many")));
     }
+    let dropped = request.dropped_digests().map_err(unreadable)?;
+    if dropped.len() > ASKED_MAX {
+        return Err(unreadable(BadField::new("dropped", "too many")));
+    }
+    if !dropped.is_empty() {
+        let site = site.clone();
+        core.store
+            .write("note pictures that will not come", move |db| {
+                picture::drop_out(db, &site, &dropped)
+            })
+            .await
+            .map_err(store_error)?;
+    }
     let (tenant, asked) = (site.tenant.clone(), digests.clone());
     let stored = core
         .store

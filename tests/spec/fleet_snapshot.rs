@@ -406,6 +406,37 @@ async fn a_site_without_room_says_so_for_each_picture() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_that_a_site_lost_is_not_waited_for() {
+    let mut fleet = TestFleet::empty(&spec(1, 1), Duration::ZERO).await;
+    // Nothing may be stored, and the stream holds less than the picture that is in front.
+    fleet.coordinator_lines =
+        "[pictures]\nmin_free_mb = 1000000000000\nstream_max_mb = 1\n".to_owned();
+    let first = left_over(&fleet, 1, 2_000_000);
+    begin(&mut fleet).await;
+    let said = fleet.ctl(&["snapshot", "--all", "--detach"]).await.ended(0);
+    let job = said.stdout.trim().to_owned();
+    let _ = fleet.ctl(&["jobs", "wait", &job]).await.ended(0);
+    for entry in std::fs::read_dir(shelf(&fleet)).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.ends_with(&first) {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    fleet.kill_coordinator().await;
+    fleet.coordinator_lines = "[pictures]\nmin_free_mb = 0\n".to_owned();
+    fleet.start_coordinator();
+    eventually("the picture in front", || async {
+        stored(&fleet, &first).exists().then_some(())
+    })
+    .await;
+    let list = ["jobs", "pictures", &job, "--wait", "10m", "-o", "out"];
+    let said = fleet.ctl(&list).await.ended(1);
+    assert!(said.stderr.contains("picture.not_kept"), "{}", said.stderr);
+    let rows = manifest(&fleet, "out");
+    assert_eq!(rows[0]["flags"], json!(["dropped"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_pictures_give_way_to_new_ones() {
     let mut fleet = TestFleet::empty(&spec(1, 1), Duration::ZERO).await;
     fleet.coordinator_lines = "[pictures]\nper_channel = 2\nsweep_ms = 200\n".to_owned();

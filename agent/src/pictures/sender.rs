@@ -71,7 +71,7 @@ impl PictureSender {
             changes.mark_unchanged();
             let waiting = self.shelf.oldest(PICTURES);
             passes.retain(|digest, _| waiting.iter().any(|one| one.digest == *digest));
-            if waiting.is_empty() {
+            if waiting.is_empty() && self.shelf.dropped(1).is_empty() {
                 if changes.changed().await.is_err() {
                     return;
                 }
@@ -109,16 +109,19 @@ impl PictureSender {
         passes: &mut BTreeMap<PictureDigest, Pass>,
     ) -> Result<Round, ErrorCode> {
         let site = self.spool.site();
+        let dropped = self.shelf.dropped(PICTURES);
         let request = v1::AskPictures {
             site: site.to_string(),
+            dropped: dropped.iter().map(|digest| digest.0.to_vec()).collect(),
             sha256: waiting.iter().map(|one| one.digest.0.to_vec()).collect(),
         };
         let subject = subject::rpc(site, RpcOp::Pictures);
         let reply =
             rpc::request::<_, v1::PictureStates>(&self.bus, &subject, &request, ASK_LIMIT).await;
         let reply = reply.map_err(|error| error.code())?;
+        self.shelf.told_dropped(&dropped);
         let mut round = Round {
-            moved: false,
+            moved: !dropped.is_empty(),
             full: reply.full,
         };
         for state in reply.states {
@@ -145,7 +148,7 @@ impl PictureSender {
                 }
                 if pass.count >= PASSES_MAX && state.have == 0 {
                     tracing::error!(digest = %one.digest, "a picture does not arrive whole, it is let go");
-                    self.shelf.let_go(one.digest);
+                    self.shelf.give_up(one.digest);
                     continue;
                 }
             }
@@ -206,7 +209,7 @@ impl PictureSender {
             Ok(Ok(chunk)) => Some(chunk),
             Ok(Err(error)) => {
                 tracing::error!(%error, digest = %one.digest, "a picture cannot be read, it is let go");
-                self.shelf.let_go(one.digest);
+                self.shelf.give_up(one.digest);
                 None
             }
             Err(_) => None,

@@ -22,6 +22,9 @@ pub(crate) struct Waiting {
     pub(crate) size: u64,
 }
 
+/// Pictures that are remembered as let go.
+const DROPPED_MAX: usize = 4096;
+
 /// The pictures that wait.
 #[derive(Debug)]
 pub(crate) struct Shelf {
@@ -40,6 +43,17 @@ struct Inner {
     bytes: u64,
     /// Bytes that reports leave of the whole cap.
     room: Option<u64>,
+    /// Pictures that were let go before they were sent, and of which the coordinator has not heard.
+    dropped: VecDeque<PictureDigest>,
+}
+
+impl Inner {
+    fn note_dropped(&mut self, digest: PictureDigest) {
+        if self.dropped.len() >= DROPPED_MAX {
+            self.dropped.pop_front();
+        }
+        self.dropped.push_back(digest);
+    }
 }
 
 impl Shelf {
@@ -69,6 +83,7 @@ impl Shelf {
                 waiting: found.into_iter().map(|(_, waiting)| waiting).collect(),
                 bytes,
                 room: None,
+                dropped: VecDeque::new(),
             }),
             changes: watch::Sender::new(0),
         }))
@@ -158,7 +173,23 @@ impl Shelf {
         })
     }
 
-    /// Lets a picture go: the coordinator has it, or it cannot be read.
+    /// Pictures that will not be sent, up to `most`.
+    pub(crate) fn dropped(&self, most: usize) -> Vec<PictureDigest> {
+        self.lock().dropped.iter().take(most).copied().collect()
+    }
+
+    /// Forgets pictures that will not be sent: the coordinator has heard of them.
+    pub(crate) fn told_dropped(&self, told: &[PictureDigest]) {
+        self.lock().dropped.retain(|digest| !told.contains(digest));
+    }
+
+    /// Gives a picture up that cannot be sent.
+    pub(crate) fn give_up(&self, digest: PictureDigest) {
+        self.lock().note_dropped(digest);
+        self.let_go(digest);
+    }
+
+    /// Lets a picture go: the coordinator has it.
     pub(crate) fn let_go(&self, digest: PictureDigest) {
         let mut inner = self.lock();
         let place = inner.waiting.iter().position(|one| one.digest == digest);
@@ -183,6 +214,7 @@ impl Shelf {
                 && let Some(oldest) = inner.waiting.pop_front()
             {
                 inner.bytes = inner.bytes.saturating_sub(oldest.size);
+                inner.note_dropped(oldest.digest);
                 gone.push(oldest.digest);
             }
         }
@@ -335,6 +367,10 @@ mod tests {
         assert_eq!(shelf.oldest(1)[0].digest, digest(3));
         let refused = keep(&shelf, 5, 100, Duration::ZERO).await;
         assert!(refused.is_err(), "the room belongs to reports now");
+        shelf.give_up(digest(3));
+        assert_eq!(shelf.dropped(9), [digest(1), digest(2), digest(3)]);
+        shelf.told_dropped(&shelf.dropped(2));
+        assert_eq!(shelf.dropped(9), [digest(3)]);
         assert_eq!(shelf.yield_to_reports(1000), 0);
         keep(&shelf, 5, 100, Duration::ZERO).await.unwrap();
     }

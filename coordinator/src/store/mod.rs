@@ -110,7 +110,7 @@ pub(crate) mod audit {
 /// Noting, listing and forgetting pictures.
 pub(crate) mod picture {
     pub(crate) use super::pictures::{
-        PictureBounds, find, forget, keep, list, lose, stored, unneeded,
+        PictureBounds, drop_out, find, forget, keep, list, lose, stored, unneeded,
     };
 }
 

@@ -191,6 +191,7 @@ fn read(row: &Row<'_>) -> Result<PictureView, DbError> {
     let (tenant, site): (String, String) = (row.get("tenant")?, row.get("site_name")?);
     let job: Vec<u8> = row.get("job")?;
     let flags: String = row.get("flags")?;
+    let stored: bool = row.get("stored")?;
     let told = |column: &str| -> Result<Option<String>, rusqlite::Error> {
         let text: String = row.get(column)?;
         Ok(Some(text).filter(|text| !text.is_empty()))
@@ -216,14 +217,15 @@ fn read(row: &Row<'_>) -> Result<PictureView, DbError> {
             sha256: Some(PictureDigest(row.get("sha256")?).to_string()),
             flags: flags
                 .split(',')
-                .filter(|flag| !flag.is_empty())
+                // The same bytes may have come with another picture.
+                .filter(|flag| !(flag.is_empty() || stored && *flag == Flag::Dropped.as_str()))
                 .map(ToOwned::to_owned)
                 .collect(),
             look: told("look")?,
             error_code: None,
             error: None,
         },
-        stored: row.get("stored")?,
+        stored,
     })
 }
 
@@ -258,6 +260,29 @@ pub(crate) fn stored(
         known.push(query.query_row(params![tenant.to_string(), digest.0], |row| row.get(0))?);
     }
     Ok(known)
+}
+
+/// Notes that a site will not send these pictures.
+pub(crate) fn drop_out(
+    db: &Connection,
+    site: &SiteId,
+    digests: &[PictureDigest],
+) -> Result<(), DbError> {
+    let mut update = db.prepare_cached(
+        "UPDATE pictures SET flags = CASE flags WHEN '' THEN ?3 ELSE flags || ',' || ?3 END
+         WHERE sha256 = ?4 AND instr(',' || flags || ',', ',' || ?3 || ',') = 0
+           AND site IN (SELECT id FROM sites WHERE tenant = ?1 AND name = ?2)",
+    )?;
+    let flag = Flag::Dropped.as_str();
+    for digest in digests {
+        update.execute(params![
+            site.tenant.to_string(),
+            site.site.to_string(),
+            flag,
+            digest.0
+        ])?;
+    }
+    Ok(())
 }
 
 /// Notes that a file is in its place.

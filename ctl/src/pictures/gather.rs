@@ -9,6 +9,7 @@ use tvt_agent::snapshot::Studio;
 use tvt_coordinator::render::pictures::{
     CELL_HEIGHT, CELL_WIDTH, Manifest, Names, PictureRow, SCHEMA,
 };
+use tvtfleet_proto::device::picture::Flag;
 use tvtfleet_proto::error::{ErrorCode, ExitStatus};
 use tvtfleet_proto::model::answer::{Answer, PictureTaken};
 use tvtfleet_proto::model::api::{ResultRow, RowOutcome};
@@ -188,6 +189,12 @@ impl FleetAlbum {
                 if first {
                     self.describe(place, &view.picture);
                 }
+                let dropped = Flag::Dropped.as_str();
+                if !view.stored && view.picture.flags.iter().any(|flag| flag == dropped) {
+                    self.lose(place);
+                    self.open.remove(&key_of(&view));
+                    continue;
+                }
                 if !view.stored || io.interrupt.is_cancelled() {
                     continue;
                 }
@@ -219,6 +226,16 @@ impl FleetAlbum {
             }
         }
         Ok(())
+    }
+
+    /// Lists a picture that will not come.
+    fn lose(&mut self, place: usize) {
+        if let Some(row) = self.rows.get_mut(place) {
+            "failed".clone_into(&mut row.state);
+            row.error_code = ErrorCode::PictureNotKept.to_string();
+            "the site had to let it go before it was sent".clone_into(&mut row.error);
+            row.flags = vec![Flag::Dropped.to_string()];
+        }
     }
 
     fn place_of(&self, view: &PictureView) -> Option<usize> {

@@ -83,6 +83,15 @@ impl v1::AskPictures {
     pub fn digests(&self) -> Result<Vec<PictureDigest>, BadField> {
         self.sha256.iter().map(|bytes| digest(bytes)).collect()
     }
+
+    /// The pictures that will not come.
+    ///
+    /// # Errors
+    ///
+    /// `message.invalid`.
+    pub fn dropped_digests(&self) -> Result<Vec<PictureDigest>, BadField> {
+        self.dropped.iter().map(|bytes| digest(bytes)).collect()
+    }
 }
 
 impl TryFrom<v1::ListPictures> for ListPictures {

@@ -8,6 +8,7 @@ use tvtfleet_proto::model::report::DeviceReport;
 use tvtfleet_proto::model::time::UtcMillis;
 
 use super::fixture::*;
+use crate::store::picture::drop_out;
 use crate::store::picture::{PictureBounds, find, forget, keep, list, lose, stored, unneeded};
 use rusqlite::Connection;
 
@@ -97,6 +98,23 @@ fn doubts_are_judged_by_what_the_fleet_took_before() {
     };
     assert_eq!(list(&db, &foreign).unwrap().rows, []);
     assert!(find(&db, 999).is_err());
+}
+
+#[test]
+fn what_a_site_lets_go_is_flagged_until_its_bytes_come_all_the_same() {
+    let db = fleet();
+    pictures(&db, 1, vec![taken(1, 1, at(-100)), taken(2, 2, at(-100))]);
+    let gone = [PictureDigest([1; 32])];
+    let other = "acme/elsewhere".parse().unwrap();
+    drop_out(&db, &other, &gone).unwrap();
+    assert!(flags(&db).iter().all(|(_, flags)| flags.is_empty()));
+    for _ in 0..2 {
+        drop_out(&db, &depot(), &gone).unwrap();
+    }
+    let dropped = vec!["dropped".to_owned()];
+    assert_eq!(flags(&db), [(2, vec![]), (1, dropped)]);
+    keep(&db, &depot().tenant, gone[0], 1000, at(0)).unwrap();
+    assert!(flags(&db).iter().all(|(_, flags)| flags.is_empty()));
 }
 
 #[test]

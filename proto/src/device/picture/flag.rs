@@ -25,6 +25,8 @@ pub enum Flag {
     Degraded,
     /// A key frame that could not be decoded, kept as it came.
     Raw,
+    /// The site had to let it go before it was sent: its bytes will not come.
+    Dropped,
 }
 
 impl Flag {
@@ -37,6 +39,7 @@ impl Flag {
         Self::Frozen,
         Self::Degraded,
         Self::Raw,
+        Self::Dropped,
     ];
 
     /// The name used in files.
@@ -50,6 +53,7 @@ impl Flag {
             Self::Frozen => "frozen",
             Self::Degraded => "degraded",
             Self::Raw => "raw",
+            Self::Dropped => "dropped",
         }
     }
 }
