@@ -173,6 +173,21 @@ impl NatsServer {
             .expect("a server that has been started has a port")
     }
 
+    /// Where it says what it does, where its configuration has `http: "127.0.0.1:-1"`.
+    ///
+    /// # Panics
+    ///
+    /// It does not.
+    #[must_use]
+    pub fn monitoring_url(&self) -> String {
+        let child = self.child.as_ref().expect("a running server");
+        let name = format!("nats-server_{}.ports", child.id());
+        let text = fs::read_to_string(self.path(&name)).expect("the server's ports");
+        let ports: serde_json::Value = serde_json::from_str(&text).expect("the server's ports");
+        let url = ports["monitoring"][0].as_str();
+        url.expect("a monitoring address").to_owned()
+    }
+
     /// Sends it a signal.
     ///
     /// # Panics
