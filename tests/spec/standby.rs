@@ -54,9 +54,13 @@ async fn until_level(fleet: &TestFleet, name: &str) {
 }
 
 async fn begin(fleet: &mut TestFleet) -> (Running, Running) {
-    let first = fleet.start_replica("a", LEASE, false);
+    begin_with(fleet, LEASE).await
+}
+
+async fn begin_with(fleet: &mut TestFleet, lease: Duration) -> (Running, Running) {
+    let first = fleet.start_replica("a", lease, false);
     fleet.know_sites().await;
-    let second = fleet.start_replica("b", LEASE, true);
+    let second = fleet.start_replica("b", lease, true);
     for site in fleet.sites() {
         fleet.start_agent(site);
     }
@@ -169,6 +173,97 @@ async fn a_standby_finishes_what_a_killed_leader_began() {
     assert_eq!(
         sites.lines().count(),
         fleet.ctl(&["sites", "list"]).await.stdout.lines().count()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_told_to_stop_hands_over_at_once() {
+    let mut fleet = fleet().await;
+    // Nobody here would wait for so long.
+    let lease = PATIENCE * 3;
+    let (mut first, second) = begin_with(&mut fleet, lease).await;
+    let before = fleet.simulator.totals().scans_completed;
+    fleet
+        .simulator
+        .pause_when(Counter::ScansCompleted, before + BEFORE_THE_BLOW);
+    let job = submit(&fleet).await;
+    fleet.simulator.paused(PATIENCE).await.expect("the middle");
+    first.signal(Signal::TERM);
+    assert!(first.ended().await.success());
+    until_says(&first, "the lead is handed over").await;
+    until_says(&second, "this replica leads").await;
+    fleet.simulator.resume();
+    fleet.until_online(2).await;
+    every_device_once(&fleet, &job).await;
+    let devices = u64::try_from(DEVICES).unwrap();
+    assert_eq!(fleet.simulator.totals().scans_completed, devices);
+    // And back again: whoever is stopped does not lead again by itself.
+    let first = fleet.start_replica("a", lease, false);
+    until_says(&first, "following").await;
+    second.signal(Signal::TERM);
+    until_says(&first, "this replica leads").await;
+    fleet.until_answering().await;
+    every_device_once(&fleet, &job).await;
+}
+
+/// The log on three servers, each of which dies once while the fleet is scanned.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_outlives_each_of_three_servers() {
+    let mut fleet = fleet().await;
+    fleet.use_cluster(3).await;
+    let (first, second) = begin_with(&mut fleet, Duration::from_secs(5)).await;
+    let devices = u64::try_from(DEVICES).unwrap();
+    for server in 0..3 {
+        let job = submit(&fleet).await;
+        let moment = fleet.simulator.totals().scans_completed + BEFORE_THE_BLOW;
+        let reached = fleet
+            .simulator
+            .reached(Counter::ScansCompleted, moment, PATIENCE);
+        reached.await.expect("the scan goes on");
+        let node = match server {
+            0 => &mut fleet.nats,
+            number => &mut fleet.peers[number - 1],
+        };
+        node.kill9();
+        let asked = u64::try_from(server + 1).unwrap() * devices;
+        let reached = fleet
+            .simulator
+            .reached(Counter::ScansCompleted, asked, PATIENCE);
+        reached.await.expect("all are scanned with two servers");
+        fleet.until_answering().await;
+        every_device_once(&fleet, &job).await;
+        assert_eq!(fleet.simulator.totals().scans_completed, asked);
+        let node = match server {
+            0 => &mut fleet.nats,
+            number => &mut fleet.peers[number - 1],
+        };
+        node.resume().await;
+        node.until_led().await;
+    }
+    until_level(&fleet, "b").await;
+    // The leader and a server die together.
+    let job = submit(&fleet).await;
+    fleet.nats.kill9();
+    let leads = if reigns(&second) > 0 {
+        (second, first)
+    } else {
+        (first, second)
+    };
+    let before = reigns(&leads.1);
+    leads.0.kill().await;
+    eventually("the other leads", || async {
+        (reigns(&leads.1) > before).then_some(())
+    })
+    .await;
+    fleet.until_answering().await;
+    every_device_once(&fleet, &job).await;
+    assert!(
+        !leads
+            .1
+            .stderr
+            .all()
+            .iter()
+            .any(|line| line.contains("is not what the leader's is"))
     );
 }
 
