@@ -213,6 +213,7 @@ impl Stage<'_> {
 struct Swarm {
     books: Arc<Books>,
     fleet: Fleet,
+    heartbeat: Duration,
     waiting: Vec<Agent>,
     runtime: Handle,
     stop: CancellationToken,
@@ -237,6 +238,7 @@ impl Swarm {
         Ok(Self {
             books,
             fleet,
+            heartbeat,
             waiting,
             runtime: runtime.clone(),
             stop: CancellationToken::new(),

@@ -12,8 +12,6 @@ use crate::process;
 use crate::queries::{Latencies, ask_until};
 use crate::service::info;
 
-/// How long the load of agents with nothing to do is measured.
-const AT_REST: Duration = Duration::from_secs(10);
 /// How long the bench's own connection may take to come back.
 const BACK: Duration = Duration::from_secs(60);
 /// The pause before the coordinator is asked again.
@@ -27,7 +25,9 @@ pub(super) async fn run(stage: &mut Stage<'_>, figures: &mut Figures) -> Result<
     stage.swarm.start(&stage.nats.url);
     figures.rows.push(storm(stage, "first time", began).await?);
     say("at rest");
-    figures.rows.push(rest(stage).await?);
+    // As long as it takes until each has spoken once.
+    let span = stage.swarm.heartbeat.saturating_mul(6) / 5;
+    figures.rows.push(rest(stage, span).await?);
     say("the server is killed");
     stage.swarm.books.begin();
     stage.nats.crash()?;
@@ -70,15 +70,15 @@ async fn storm(stage: &Stage<'_>, name: &str, began: Instant) -> Result<Row> {
 }
 
 /// What agents cost that only say that they are there.
-async fn rest(stage: &Stage<'_>) -> Result<Row> {
+async fn rest(stage: &Stage<'_>, span: Duration) -> Result<Row> {
     let before = Load::of(stage)?;
     let heard = stage.swarm.books.counted().heartbeats;
-    tokio::time::sleep(AT_REST).await;
+    tokio::time::sleep(span).await;
     let heard = stage.swarm.books.counted().heartbeats.saturating_sub(heard);
     let row = Row::default()
         .text("step", "at rest")
-        .number("wall_s", AT_REST.as_secs_f64(), 2)
-        .number("heartbeats_per_s", real(heard) / AT_REST.as_secs_f64(), 0);
+        .number("wall_s", span.as_secs_f64(), 2)
+        .number("heartbeats_per_s", real(heard) / span.as_secs_f64(), 0);
     before.until_now(stage, row)
 }
 
