@@ -8,14 +8,12 @@ use serde_json::Value;
 use tvt_sim::{Counter, FleetSpec};
 use tvtfleet_tests::fleet::TestFleet;
 use tvtfleet_tests::program::Running;
-use tvtfleet_tests::wait::eventually_within;
+use tvtfleet_tests::wait::{ELECTIONS, eventually_within};
 use tvtfleet_tests::{PATIENCE, eventually};
 
 const DEVICES: usize = 60;
 const BEFORE_THE_BLOW: u64 = 20;
 const LEASE: Duration = Duration::from_millis(1_500);
-/// Servers of a cluster elect leaders for each stream anew.
-const ELECTIONS: Duration = Duration::from_secs(75);
 
 async fn fleet() -> TestFleet {
     let spec = FleetSpec {

@@ -14,7 +14,7 @@ use tvt_sim::{Fleet, FleetSpec, Options, Simulator};
 
 use crate::nats::NatsServer;
 use crate::program::{Program, Running};
-use crate::wait::eventually;
+use crate::wait::{ELECTIONS, PATIENCE, eventually, eventually_within};
 
 /// The password of generated recorders: test data of the simulator.
 const PASSWORD: &str = "Fleet-2026";
@@ -427,7 +427,12 @@ impl TestFleet {
     ///
     /// It cannot.
     pub async fn until_answering(&self) {
-        eventually("the coordinator answers", || async {
+        let limit = if self.peers.is_empty() {
+            PATIENCE
+        } else {
+            ELECTIONS
+        };
+        eventually_within(limit, "the coordinator answers", || async {
             (self.ctl(&["sites", "list"]).await.code == Some(0)).then_some(())
         })
         .await;

@@ -11,6 +11,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 /// How long tests wait for what should take milliseconds: machines under load are slow.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long they wait for what takes elections: servers of a cluster choose a leader for each stream.
+pub const ELECTIONS: Duration = Duration::from_secs(75);
+
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
