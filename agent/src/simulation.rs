@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tvtfleet_proto::envelope;
 use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::address::Endpoint;
 use tvtfleet_proto::model::agent::{AgentFacts, Heartbeat, Hello, Watermark};
 use tvtfleet_proto::model::id::{Epoch, JobId, Sequence, SiteId, TargetNo, WantRevision};
 use tvtfleet_proto::model::report::DeviceReport;
@@ -439,6 +440,31 @@ impl Site {
         let held = self.spool.committed().next() < self.spool.next();
         self.active.is_empty() && self.unsealed.is_empty() && self.unnoted.is_empty() && !held
     }
+}
+
+/// The devices of a job that the folder of an agent holds reports of: those that its next life does not
+/// ask again. The folder is repaired as a start does it, so hand in a copy.
+///
+/// # Panics
+///
+/// The folder cannot be used.
+#[must_use]
+pub fn reported(folder: &Path, site: &SiteId, job: JobId) -> Vec<Endpoint> {
+    let fill = |epoch, sequence| filler(site, epoch, sequence);
+    let epoch = Epoch::new(uuid::Uuid::nil());
+    let (mut spool, damages) =
+        Spool::open(&folder.join("spool"), SETTINGS, epoch, &fill).expect("a spool");
+    let (_, stored) = open_journal(&folder.join("jobs"), &mut spool, damages).expect("a journal");
+    let stored = stored.into_iter().find(|(known, _)| known.want.job == job);
+    let Some((known, _)) = stored else {
+        return Vec::new();
+    };
+    let targets = known.want.work.map(|work| work.targets).unwrap_or_default();
+    targets
+        .into_iter()
+        .filter(|target| known.ended || known.reported.contains_key(&target.number))
+        .map(|target| target.endpoint)
+        .collect()
 }
 
 fn fresh(want: JobWant) -> JournalJob {

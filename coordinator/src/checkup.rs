@@ -57,6 +57,7 @@ pub(crate) async fn examine(core: &Core) -> Result<Checkup, StoreError> {
     findings.push(of_disk("coordinator", free_bytes(data)));
     let now = core.clock.now();
     findings.extend(certificate::look(&core.config.nats, now));
+    findings.extend(certificate::look_at_servers(&core.config.connect_options(), now).await);
     findings.extend(credentials::look(&core.config.connect_options(), now));
     let views = core.presence().views(core.now().instant);
     findings.extend(replicas::look(core));
@@ -81,7 +82,7 @@ fn server(core: &Core) -> Vec<Finding> {
     };
     let text = "how often JetStream syncs to the disk cannot be seen by a client";
     let mut sync = Finding::ok("server", "sync_interval", text);
-    sync.advice = "set `sync_interval: always` in its configuration".to_owned();
+    sync.advice = "tvtctl doctor --monitor http://SERVER:8222".to_owned();
     vec![found, sync]
 }
 

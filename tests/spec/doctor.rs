@@ -81,6 +81,11 @@ async fn credentials_that_have_ended_are_named() {
     let doctor = ["doctor", "--format", "json"];
     let found = fleet.as_operator("admin", &doctor).await.ended(0).json();
     assert_eq!(levels(&found, "token"), [("ok", "")]);
+    // The authority's own, and the one that the server shows.
+    let certificates = levels(&found, "certificate");
+    let shown = certificates.iter().filter(|(_, of)| of.contains("://"));
+    assert_eq!(shown.count(), 1, "{found}");
+    assert!(certificates.iter().all(|(level, _)| *level == "ok"));
     let file = fleet.path("fleet/coordinator/coordinator.creds");
     let shown = file.canonicalize().expect("our own file");
     let [(level, subject)] = levels(&found, "credentials")[..] else {
@@ -107,6 +112,38 @@ async fn credentials_that_have_ended_are_named() {
     let credentials = levels(&found, "credentials");
     assert_eq!(credentials.len(), 1, "{found}");
     assert_eq!(credentials[0].0, "fail");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_are_asked_what_only_they_know() {
+    let mut fleet = TestFleet::empty(&FleetSpec::new(3, 1), Duration::ZERO).await;
+    fleet.nats.configure("http: \"127.0.0.1:-1\"\n".to_owned());
+    fleet.nats.restart().await;
+    fleet.start_coordinator();
+    fleet.until_answering().await;
+    let found = fleet.ctl(&["doctor", "--format", "json"]).await.json();
+    let sync = ("ok", "sync_interval");
+    assert!(levels(&found, "server").contains(&sync), "{found}");
+    let url = fleet.nats.monitoring_url();
+    let doctor = ["doctor", "--monitor", &url, "--format", "json"];
+    let found = fleet.ctl(&doctor).await.ended(0).json();
+    assert!(!levels(&found, "server").contains(&sync), "{found}");
+    let said = levels(&found, "monitor");
+    assert!(said.iter().all(|(_, name)| *name == "test"), "{found}");
+    assert!(said.contains(&("ok", "test")) && said.contains(&("warn", "test")));
+    assert!(
+        found.to_string().contains("sync_interval: always"),
+        "{found}"
+    );
+    let nowhere = [
+        "doctor",
+        "--monitor",
+        "http://127.0.0.1:1",
+        "--format",
+        "json",
+    ];
+    let found = fleet.ctl(&nowhere).await.ended(0).json();
+    assert_eq!(levels(&found, "monitor"), [("warn", "http://127.0.0.1:1")]);
 }
 
 async fn raw(fleet: &TestFleet) -> async_nats::Client {

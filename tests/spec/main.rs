@@ -42,6 +42,7 @@ mod secrets;
 mod simulation;
 mod soak;
 mod standby;
+mod swarm;
 mod telemetry;
 mod trouble;
 mod trust;

@@ -11,6 +11,7 @@ async fn the_books_balance_after_faults() {
         devices: 30,
         faults: 5,
         rounds: Some(2),
+        ..Setting::default()
     };
     let outcome = soak::run(&setting, Duration::from_secs(600), |_| ()).await;
     assert!(

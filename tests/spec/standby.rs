@@ -8,6 +8,7 @@ use serde_json::Value;
 use tvt_sim::{Counter, FleetSpec};
 use tvtfleet_tests::fleet::TestFleet;
 use tvtfleet_tests::program::Running;
+use tvtfleet_tests::wait::{ELECTIONS, eventually_within};
 use tvtfleet_tests::{PATIENCE, eventually};
 
 const DEVICES: usize = 60;
@@ -54,9 +55,13 @@ async fn until_level(fleet: &TestFleet, name: &str) {
 }
 
 async fn begin(fleet: &mut TestFleet) -> (Running, Running) {
-    let first = fleet.start_replica("a", LEASE, false);
+    begin_with(fleet, LEASE).await
+}
+
+async fn begin_with(fleet: &mut TestFleet, lease: Duration) -> (Running, Running) {
+    let first = fleet.start_replica("a", lease, false);
     fleet.know_sites().await;
-    let second = fleet.start_replica("b", LEASE, true);
+    let second = fleet.start_replica("b", lease, true);
     for site in fleet.sites() {
         fleet.start_agent(site);
     }
@@ -170,6 +175,92 @@ async fn a_standby_finishes_what_a_killed_leader_began() {
         sites.lines().count(),
         fleet.ctl(&["sites", "list"]).await.stdout.lines().count()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_told_to_stop_hands_over_at_once() {
+    let mut fleet = fleet().await;
+    // Nobody here would wait for so long.
+    let lease = PATIENCE * 3;
+    let (mut first, second) = begin_with(&mut fleet, lease).await;
+    let before = fleet.simulator.totals().scans_completed;
+    fleet
+        .simulator
+        .pause_when(Counter::ScansCompleted, before + BEFORE_THE_BLOW);
+    let job = submit(&fleet).await;
+    fleet.simulator.paused(PATIENCE).await.expect("the middle");
+    first.signal(Signal::TERM);
+    assert!(first.ended().await.success());
+    until_says(&first, "the lead is handed over").await;
+    until_says(&second, "this replica leads").await;
+    fleet.simulator.resume();
+    fleet.until_online(2).await;
+    every_device_once(&fleet, &job).await;
+    let devices = u64::try_from(DEVICES).unwrap();
+    assert_eq!(fleet.simulator.totals().scans_completed, devices);
+    // And back again: whoever is stopped does not lead again by itself.
+    let first = fleet.start_replica("a", lease, false);
+    until_says(&first, "following").await;
+    second.signal(Signal::TERM);
+    until_says(&first, "this replica leads").await;
+    fleet.until_answering().await;
+    every_device_once(&fleet, &job).await;
+}
+
+async fn until_finished(fleet: &TestFleet, job: &str) {
+    eventually_within(ELECTIONS, "the job ends", || async {
+        let said = fleet.ctl(&["jobs", "show", job, "--format", "json"]).await;
+        let view: Value = serde_json::from_str(&said.stdout).ok()?;
+        (view["state"] == "finished").then_some(())
+    })
+    .await;
+}
+
+/// The log on three servers: one dies while the fleet is scanned, then another one with the leader.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_outlives_one_of_three_servers() {
+    let mut fleet = fleet().await;
+    fleet.use_cluster(3).await;
+    let (first, second) = begin_with(&mut fleet, Duration::from_secs(5)).await;
+    let devices = u64::try_from(DEVICES).unwrap();
+    let before = fleet.simulator.totals().scans_completed;
+    fleet
+        .simulator
+        .pause_when(Counter::ScansCompleted, before + BEFORE_THE_BLOW);
+    let job = submit(&fleet).await;
+    fleet.simulator.paused(PATIENCE).await.expect("the middle");
+    fleet.nats.kill9();
+    fleet.simulator.resume();
+    until_finished(&fleet, &job).await;
+    every_device_once(&fleet, &job).await;
+    assert_eq!(fleet.simulator.totals().scans_completed, devices);
+    fleet.nats.resume().await;
+    fleet.nats.until_led().await;
+    // Whoever leads now dies together with another server.
+    let job = eventually_within(ELECTIONS, "a job is taken", || async {
+        let said = fleet.ctl(&["scan", "--all", "--detach"]).await;
+        let id = said.stdout.split_whitespace().last().map(str::to_owned);
+        id.filter(|_| said.code == Some(0))
+    })
+    .await;
+    fleet.peers[0].kill9();
+    let (leader, other) = if reigns(&second) > 0 {
+        (second, first)
+    } else {
+        (first, second)
+    };
+    let before = reigns(&other);
+    leader.kill().await;
+    eventually_within(ELECTIONS, "the other leads", || async {
+        (reigns(&other) > before).then_some(())
+    })
+    .await;
+    until_finished(&fleet, &job).await;
+    every_device_once(&fleet, &job).await;
+    let said = other.stderr.all();
+    let strays = said.iter();
+    let strays = strays.filter(|line| line.contains("is not what the leader's is"));
+    assert_eq!(strays.count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

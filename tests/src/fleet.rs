@@ -14,7 +14,7 @@ use tvt_sim::{Fleet, FleetSpec, Options, Simulator};
 
 use crate::nats::NatsServer;
 use crate::program::{Program, Running};
-use crate::wait::eventually;
+use crate::wait::{ELECTIONS, PATIENCE, eventually, eventually_within};
 
 /// The password of generated recorders: test data of the simulator.
 const PASSWORD: &str = "Fleet-2026";
@@ -81,6 +81,8 @@ pub struct TestFleet {
     pub simulator: Simulator,
     /// The server.
     pub nats: NatsServer,
+    /// The other servers of its cluster.
+    pub peers: Vec<NatsServer>,
     agents: BTreeMap<&'static str, Running>,
     coordinator: Option<Running>,
     inventories: Vec<PathBuf>,
@@ -89,8 +91,12 @@ pub struct TestFleet {
     pub agent_lines: String,
     /// Lines to add to the coordinator's configuration.
     pub coordinator_lines: String,
-    /// Where agents connect to; the server itself where this is empty.
+    /// Where agents connect to; the servers themselves where this is empty.
     pub agent_urls: Vec<String>,
+    /// Where the coordinator connects to; the servers themselves where this is empty.
+    pub coordinator_urls: Vec<String>,
+    /// A library that moves the clocks of agents and coordinator by what stands in [`Self::clock`].
+    pub clock_library: Option<PathBuf>,
     folder: TempDir,
 }
 
@@ -144,6 +150,7 @@ impl TestFleet {
         Self {
             simulator,
             nats: NatsServer::start().await,
+            peers: Vec::new(),
             agents: BTreeMap::new(),
             coordinator: None,
             inventories,
@@ -151,6 +158,8 @@ impl TestFleet {
             agent_lines: String::new(),
             coordinator_lines: String::new(),
             agent_urls: Vec::new(),
+            coordinator_urls: Vec::new(),
+            clock_library: None,
             folder,
         }
     }
@@ -182,6 +191,46 @@ impl TestFleet {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Goes over to a cluster of so many servers, before anything uses the one that runs.
+    ///
+    /// # Panics
+    ///
+    /// They do not come together.
+    pub async fn use_cluster(&mut self, count: usize) {
+        let mut nodes = NatsServer::start_cluster(count).await;
+        self.nats = nodes.remove(0);
+        self.peers = nodes;
+    }
+
+    /// The addresses of all servers.
+    #[must_use]
+    pub fn urls(&self) -> Vec<String> {
+        let nodes = std::iter::once(&self.nats).chain(&self.peers);
+        nodes.map(NatsServer::url).collect()
+    }
+
+    /// The file with the milliseconds by which the clock of an agent, or of the `coordinator`, is off:
+    /// a number of 64 bits as this machine has them.
+    #[must_use]
+    pub fn clock(&self, whose: &str) -> PathBuf {
+        self.folder()
+            .join(format!("clock-{}", whose.replace('/', "-")))
+    }
+
+    /// Lets a program have a clock of its own, where there is the library for it.
+    fn with_clock(&self, program: Program, whose: &str) -> Program {
+        let Some(library) = &self.clock_library else {
+            return program;
+        };
+        let file = self.clock(whose);
+        if !file.exists() {
+            fs::write(&file, 0_i64.to_ne_bytes()).expect("a file for a clock");
+        }
+        program
+            .env("LD_PRELOAD", library)
+            .env("TVT_CLOCK_OFFSET", file)
+    }
+
     fn program(&self, name: &str) -> Program {
         let program = Program::new(name, self.folder());
         self.environment
@@ -196,15 +245,29 @@ impl TestFleet {
     /// It does not start.
     pub fn start_coordinator(&mut self) {
         let config = self.folder().join("coordinator.toml");
+        let urls = if self.coordinator_urls.is_empty() {
+            self.urls()
+        } else {
+            self.coordinator_urls.clone()
+        };
         let text = format!(
-            "data_dir = {:?}\n[nats]\nurls = [{:?}]\ninsecure_dev = true\n{}",
+            "data_dir = {:?}\n[nats]\nurls = {urls:?}\ninsecure_dev = true\n{}",
             self.folder().join("coordinator"),
-            self.nats.url(),
             self.coordinator_lines,
         );
         fs::write(&config, text).expect("a configuration");
-        let program = self.program("tvt-coordinator");
+        let program = self.with_clock(self.program("tvt-coordinator"), "coordinator");
         self.coordinator = Some(program.args(["run", "--config"]).args([&config]).spawn());
+    }
+
+    /// Whether the coordinator runs.
+    pub fn coordinator_runs(&mut self) -> bool {
+        self.coordinator.as_mut().is_some_and(Running::runs)
+    }
+
+    /// Whether the agent of a site runs.
+    pub fn agent_runs(&mut self, site: &str) -> bool {
+        self.agents.get_mut(site).is_some_and(Running::runs)
     }
 
     /// Starts one of several replicas of the coordinator, each on a database of its own.
@@ -216,10 +279,15 @@ impl TestFleet {
     pub fn start_replica(&self, name: &str, lease: Duration, standby: bool) -> Running {
         let config = self.folder().join(format!("replica-{name}.toml"));
         let text = format!(
-            "data_dir = {:?}\n[nats]\nurls = [{:?}]\ninsecure_dev = true\n\
+            "data_dir = {:?}\n[nats]\nurls = {:?}\ninsecure_dev = true\n{}\
              [replica]\nname = {name:?}\nlease_ms = {}\n{}",
             self.folder().join(format!("replica-{name}")),
-            self.nats.url(),
+            self.urls(),
+            if self.peers.is_empty() {
+                ""
+            } else {
+                "replicas = 3\n"
+            },
             lease.as_millis(),
             self.coordinator_lines,
         );
@@ -285,7 +353,7 @@ impl TestFleet {
         let (tenant, name) = site.split_once('/').expect("TENANT/SITE");
         let config = folder.with_extension("toml");
         let urls = if self.agent_urls.is_empty() {
-            vec![self.nats.url()]
+            self.urls()
         } else {
             self.agent_urls.clone()
         };
@@ -301,7 +369,7 @@ impl TestFleet {
             .collect();
         let text = format!("{text}[web]\nhttps_ports = []\nhttp_ports = {web:?}\n");
         fs::write(&config, text).expect("a configuration");
-        self.program("tvt-agent")
+        self.with_clock(self.program("tvt-agent"), site)
             .args(["run", "--config"])
             .args([&config])
             .spawn()
@@ -340,7 +408,7 @@ impl TestFleet {
     #[must_use]
     pub fn tvtctl(&self, arguments: &[&str]) -> Program {
         self.program("tvtctl")
-            .env("TVT_NATS_URL", self.nats.url())
+            .env("TVT_NATS_URL", self.urls().join(","))
             .args(arguments)
     }
 
@@ -359,7 +427,12 @@ impl TestFleet {
     ///
     /// It cannot.
     pub async fn until_answering(&self) {
-        eventually("the coordinator answers", || async {
+        let limit = if self.peers.is_empty() {
+            PATIENCE
+        } else {
+            ELECTIONS
+        };
+        eventually_within(limit, "the coordinator answers", || async {
             (self.ctl(&["sites", "list"]).await.code == Some(0)).then_some(())
         })
         .await;

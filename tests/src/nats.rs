@@ -10,6 +10,7 @@ use tvtfleet_bus::streams::{Declarations, ensure};
 use tvtfleet_bus::{Bus, ConnectOptions, connect};
 use xtask::nats_server::{Options, Version, find};
 
+use crate::governed::free_ports;
 use crate::wait::eventually;
 
 /// The store of a test's server: room for the small declarations.
@@ -58,6 +59,51 @@ impl NatsServer {
     /// There is no nats-server, or it does not start.
     pub async fn start() -> Self {
         Self::start_with(NatsSettings::default()).await
+    }
+
+    /// Starts a cluster of so many servers that do not tell clients of each other, and waits until
+    /// they have a leader.
+    ///
+    /// # Panics
+    ///
+    /// There is no nats-server, or they do not come together.
+    pub async fn start_cluster(count: usize) -> Vec<Self> {
+        let ports = free_ports(count);
+        let routes: Vec<String> = ports
+            .iter()
+            .map(|port| format!("\"nats://127.0.0.1:{port}\""))
+            .collect();
+        let mut nodes = Vec::new();
+        for (number, port) in ports.iter().enumerate() {
+            let extra = format!(
+                "cluster {{ name: test, listen: \"127.0.0.1:{port}\", no_advertise: true, routes: [{}] }}\n",
+                routes.join(", ")
+            );
+            let settings = NatsSettings {
+                extra,
+                name: format!("test-{number}"),
+                ..NatsSettings::default()
+            };
+            nodes.push(Self::start_with(settings).await);
+        }
+        if let Some(first) = nodes.first() {
+            first.until_led().await;
+        }
+        nodes
+    }
+
+    /// Waits until JetStream answers, which in a cluster takes a leader.
+    ///
+    /// # Panics
+    ///
+    /// It does not.
+    pub async fn until_led(&self) {
+        let client = async_nats::connect(self.url()).await.expect("a connection");
+        let context = async_nats::jetstream::new(client);
+        eventually("JetStream answers", || async {
+            context.query_account().await.ok().map(|_| ())
+        })
+        .await;
     }
 
     /// Starts a server.
@@ -125,6 +171,21 @@ impl NatsServer {
     pub fn port(&self) -> u16 {
         self.port
             .expect("a server that has been started has a port")
+    }
+
+    /// Where it says what it does, where its configuration has `http: "127.0.0.1:-1"`.
+    ///
+    /// # Panics
+    ///
+    /// It does not.
+    #[must_use]
+    pub fn monitoring_url(&self) -> String {
+        let child = self.child.as_ref().expect("a running server");
+        let name = format!("nats-server_{}.ports", child.id());
+        let text = fs::read_to_string(self.path(&name)).expect("the server's ports");
+        let ports: serde_json::Value = serde_json::from_str(&text).expect("the server's ports");
+        let url = ports["monitoring"][0].as_str();
+        url.expect("a monitoring address").to_owned()
     }
 
     /// Sends it a signal.

@@ -141,6 +141,17 @@ impl Running {
         }
     }
 
+    /// Whether it runs.
+    ///
+    /// # Panics
+    ///
+    /// The system does not say.
+    pub fn runs(&mut self) -> bool {
+        self.child
+            .as_mut()
+            .is_some_and(|child| child.try_wait().expect("our own child").is_none())
+    }
+
     /// Sends it a signal.
     ///
     /// # Panics

@@ -11,6 +11,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 /// How long tests wait for what should take milliseconds: machines under load are slow.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long they wait for what takes elections: servers of a cluster choose a leader for each stream.
+pub const ELECTIONS: Duration = Duration::from_secs(75);
+
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -21,20 +24,38 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 ///
 /// There is none within [`PATIENCE`].
 #[track_caller]
-pub fn eventually<T, F, Fut>(what: &str, mut probe: F) -> impl Future<Output = T>
+pub fn eventually<T, F, Fut>(what: &str, probe: F) -> impl Future<Output = T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Option<T>>,
+{
+    eventually_within(PATIENCE, what, probe)
+}
+
+/// As [`eventually`], with a limit of its own: for what takes elections.
+///
+/// # Panics
+///
+/// There is no answer within `limit`.
+#[track_caller]
+pub fn eventually_within<T, F, Fut>(
+    limit: Duration,
+    what: &str,
+    mut probe: F,
+) -> impl Future<Output = T>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Option<T>>,
 {
     let place = std::panic::Location::caller();
     async move {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + limit;
         let mut pause = FIRST_PAUSE;
         loop {
             match timeout_at(deadline, probe()).await {
                 Ok(Some(answer)) => return answer,
                 Ok(None) if Instant::now() < deadline => {}
-                Ok(None) | Err(_) => panic!("{place}: waited {PATIENCE:?} in vain for {what}"),
+                Ok(None) | Err(_) => panic!("{place}: waited {limit:?} in vain for {what}"),
             }
             sleep(pause).await;
             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);

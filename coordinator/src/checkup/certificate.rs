@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use tvtfleet_bus::NatsSettings;
+use tvtfleet_bus::peer_certificate::{Shown, shown_by_servers};
+use tvtfleet_bus::{ConnectOptions, NatsSettings};
 use tvtfleet_proto::model::checkup::{Finding, Level};
 use tvtfleet_proto::model::time::UtcMillis;
 
@@ -24,6 +25,33 @@ pub(super) fn look(config: &NatsSettings, now: UtcMillis) -> Vec<Finding> {
         .iter()
         .flat_map(|path| of_file(path, now))
         .collect()
+}
+
+/// Looks at the certificates that the servers show.
+pub(super) async fn look_at_servers(options: &ConnectOptions, now: UtcMillis) -> Vec<Finding> {
+    match shown_by_servers(options).await {
+        Ok(shown) => shown
+            .into_iter()
+            .filter_map(|shown| of_server(shown, now))
+            .collect(),
+        Err(error) => vec![
+            Finding::ok("certificate", "", error.to_string())
+                .worse(Level::Warn, "look at the servers' addresses"),
+        ],
+    }
+}
+
+/// No finding where a server has no certificate.
+fn of_server(shown: Shown, now: UtcMillis) -> Option<Finding> {
+    match shown.certificate {
+        Ok(None) => None,
+        Ok(Some(der)) => Some(judge(&shown.server, not_after(&der), now)),
+        Err(reason) => {
+            let found = Finding::ok("certificate", &shown.server, format!("not seen: {reason}"));
+            let advice = "look at the server, and at its certificate with openssl s_client";
+            Some(found.worse(Level::Warn, advice))
+        }
+    }
 }
 
 fn of_file(path: &Path, now: UtcMillis) -> Vec<Finding> {
@@ -174,6 +202,24 @@ mod tests {
         let cut: String = PEM.chars().take(200).collect();
         assert_eq!(ends(&cut), [None]);
         assert_eq!(ends("no certificate"), []);
+    }
+
+    #[test]
+    fn what_servers_show_is_judged() {
+        let shown = |certificate| Shown {
+            server: "tls://a:4222".to_owned(),
+            certificate,
+        };
+        let now = UtcMillis::new(0);
+        assert_eq!(of_server(shown(Ok(None)), now), None);
+        let (body, _) = PEM.split_once(BEGIN).unwrap().1.split_once(END).unwrap();
+        let found = of_server(shown(Ok(base64(body))), now).unwrap();
+        assert_eq!(
+            (found.level, found.subject.as_str()),
+            (Level::Ok, "tls://a:4222")
+        );
+        let silent = of_server(shown(Err("refused".to_owned())), now).unwrap();
+        assert_eq!(silent.level, Level::Warn);
     }
 
     proptest! {

@@ -131,6 +131,7 @@ async fn follow_on(
     let tick = settings.lease.checked_div(10).unwrap_or(LOOK_INTERVAL);
     let tick = tick.min(LOOK_INTERVAL);
     let mut reported = None;
+    let mut resigned = false;
     loop {
         let batch = log.next_batch(PORTION, tick).await?;
         let drained = batch.len() < PORTION;
@@ -138,8 +139,12 @@ async fn follow_on(
         for (position, entry) in batch {
             seen = position;
             match reader.read(position, entry) {
-                Meaning::Step(step) => steps.push(step),
-                Meaning::Alive => alive = true,
+                Meaning::Step(step) => {
+                    resigned = false;
+                    steps.push(step);
+                }
+                Meaning::Alive => (alive, resigned) = (true, false),
+                Meaning::Resigned => (alive, resigned) = (true, true),
                 Meaning::Nothing => {}
                 Meaning::Astray => {
                     astray = true;
@@ -171,7 +176,7 @@ async fn follow_on(
         note(replica, &at, alive, drained);
         let caught_up = drained && seen >= state.last && at.mark.number > 0;
         let mine = at.leader == settings.name;
-        if caught_up && (mine || replica.quiet() >= settings.lease) {
+        if caught_up && (mine || resigned || replica.quiet() >= settings.lease) {
             return Ok(Some(Outcome::Lead(Box::new(candidacy(seen)))));
         }
         serve_if_quiet(replica, store, &at, service).await?;

@@ -137,6 +137,12 @@ pub(super) async fn reign(
     let lost = lead.lost.is_cancelled();
     if lost {
         tracing::warn!(name = %replica.settings.name, term = mark.term, "the lead is lost");
+    } else if replica.shutdown.is_requested() {
+        // All that wrote has ended: a standby need not wait for the lease.
+        match store.resign().await {
+            Ok(()) => tracing::info!(name = %replica.settings.name, "the lead is handed over"),
+            Err(error) => tracing::warn!(error = chain(&error), "the lead is not handed over"),
+        }
     }
     store.give_up().await?;
     let mut hearsay = replica.hearsay();

@@ -11,6 +11,8 @@ pub(super) enum Meaning {
     Step(Step),
     /// The leader is alive, and the database stands where it should.
     Alive,
+    /// The leader has stopped, and the database stands where it should.
+    Resigned,
     /// More is needed, or it is old.
     Nothing,
     /// The database cannot get there: it must be begun anew from a snapshot.
@@ -40,9 +42,12 @@ impl Reader {
 
     /// Takes the next entry of the log. What is said to be a step counts as done.
     pub(super) fn read(&mut self, position: u64, entry: LogEntry) -> Meaning {
-        if entry.kind == LogKind::Beat {
+        if matches!(entry.kind, LogKind::Beat | LogKind::Resign) {
             return if entry.after == self.mark && self.mark.number > 0 {
-                Meaning::Alive
+                match entry.kind {
+                    LogKind::Resign => Meaning::Resigned,
+                    LogKind::Beat | LogKind::Lead | LogKind::Changes => Meaning::Alive,
+                }
             } else if entry.after > self.mark || self.mark.number == 0 {
                 Meaning::Astray
             } else {
@@ -105,6 +110,7 @@ mod tests {
         match meaning {
             Meaning::Step(_) => 's',
             Meaning::Alive => 'a',
+            Meaning::Resigned => 'r',
             Meaning::Nothing => '-',
             Meaning::Astray => 'x',
         }
@@ -112,13 +118,16 @@ mod tests {
 
     #[test]
     fn only_what_fits_is_done() {
-        use LogKind::{Beat, Changes, Lead};
+        use LogKind::{Beat, Changes, Lead, Resign};
         let here = mark(2, 7);
         let at = |kind, before, after| entry(kind, before, after, 0, 1);
         let cases = [
             (at(Changes, here, mark(2, 8)), 's'),
             (at(Lead, here, mark(3, 8)), 's'),
             (at(Beat, here, here), 'a'),
+            (at(Resign, here, here), 'r'),
+            (at(Resign, mark(2, 6), mark(2, 6)), '-'),
+            (at(Resign, mark(2, 9), mark(2, 9)), 'x'),
             (at(Beat, mark(2, 6), mark(2, 6)), '-'),
             (at(Beat, mark(2, 9), mark(2, 9)), 'x'),
             (at(Changes, mark(2, 6), here), '-'),

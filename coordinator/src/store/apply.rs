@@ -132,6 +132,8 @@ struct Job {
     track: JobTrack,
     /// Whether devices that its sites find join it.
     discovers: bool,
+    /// When it was submitted: nothing of it was observed before.
+    submitted: UtcMillis,
     changed: bool,
 }
 
@@ -312,6 +314,7 @@ impl Work<'_> {
         let asked = Asked {
             place: &place,
             job: job.row,
+            submitted: job.submitted,
             ordinal: site.ordinal,
             device,
             address,
@@ -467,6 +470,7 @@ impl Work<'_> {
                     row,
                     track,
                     discovers: job_rows::discovers(db, row)?,
+                    submitted: job_rows::submitted(db, row)?,
                     changed: false,
                 }),
                 None => None,

@@ -67,6 +67,12 @@ pub(super) fn save(db: &Connection, row: JobRow, track: &JobTrack) -> Result<(),
     Ok(())
 }
 
+/// When a job was submitted.
+pub(super) fn submitted(db: &Connection, job: JobRow) -> Result<UtcMillis, DbError> {
+    let mut query = db.prepare_cached("SELECT submitted_at FROM jobs WHERE id = ?1")?;
+    Ok(query.query_row(params![job], |row| moment(row, "submitted_at"))?)
+}
+
 /// Whether devices that the sites of a job find join it.
 pub(super) fn discovers(db: &Connection, job: JobRow) -> Result<bool, DbError> {
     let mut query = db.prepare_cached("SELECT spec FROM jobs WHERE id = ?1")?;

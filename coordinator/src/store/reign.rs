@@ -151,6 +151,14 @@ impl Reign {
         self.store(LogKind::Beat, self.mark, Vec::new()).map(drop)
     }
 
+    /// Says that whoever is ready may lead. Nothing can be written afterwards.
+    pub(super) fn resign(&mut self) -> Result<(), DbError> {
+        self.prepare()?;
+        let said = self.store(LogKind::Resign, self.mark, Vec::new());
+        self.lose();
+        said.map(drop)
+    }
+
     /// After a commit that failed: the log has what the database does not.
     pub(super) fn lose(&self) {
         self.claim.lead.lost.cancel();

@@ -25,6 +25,8 @@ use super::state::{State, state_body};
 pub(super) struct Asked<'a> {
     pub(super) place: &'a Place,
     pub(super) job: JobRow,
+    /// When the job was submitted.
+    pub(super) submitted: UtcMillis,
     pub(super) ordinal: i64,
     pub(super) device: DeviceRow,
     pub(super) address: String,
@@ -61,14 +63,20 @@ pub(super) fn apply_report(
     ready: Option<State>,
     now: UtcMillis,
 ) -> Result<Kept, DbError> {
-    // A clock that runs ahead at the site must not outdate what comes later.
-    let observed = report.observed_at.min(now);
+    // A clock that runs ahead at the site must not outdate what comes later, and one that is behind
+    // must not make the answer to a new job older than what is known.
+    let observed = report.observed_at.max(asked.submitted).min(now);
     let (site, number) = (asked.place.site.to_string(), report.target.0.to_be_bytes());
     let job = report.job.uuid();
     let source = [&job.as_bytes()[..], site.as_bytes(), &number[..]];
     let mut log = ChangeLog::new(db, asked.place.row, observed, Some(asked.job), &source);
     let Some(device) = find(db, asked, &report, now, &mut log)? else {
         return Ok(Kept::whole(asked.device, report));
+    };
+    // What is known from the future was stored, or is being stored, by a clock that has jumped.
+    let observed = match device.last_report {
+        Some(last) if last > now => last,
+        Some(_) | None => observed,
     };
     let state = update(db, &device, &report, ready, observed, &mut log)?;
     if state.is_some() {

@@ -181,6 +181,18 @@ impl Store {
         .await
     }
 
+    /// Tells the standbys that this leader stops; nothing can be written afterwards.
+    ///
+    /// # Errors
+    ///
+    /// `coordinator.standby` where the lead is lost, those of the bus.
+    pub(crate) async fn resign(&self) -> Result<(), StoreError> {
+        self.alone("hand the lead over", |writer| {
+            writer.reign.as_mut().map_or(Ok(()), Reign::resign)
+        })
+        .await
+    }
+
     /// Tells the standbys that the leader is alive.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! `tvtctl doctor`.
 
+mod monitor;
+
 use serde::Serialize;
 use tvtfleet_proto::error::ExitStatus;
 use tvtfleet_proto::model::checkup::{Finding, Level};
@@ -13,17 +15,22 @@ use crate::server::Server;
 /// Arguments of `tvtctl doctor`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Looks at the server, the streams, the lag, the database, disks, certificates, the coordinator's
-credentials, replicas and agents, and says what to do. The exit code is 1 where anything fails;
-warnings alone leave it at 0.
+Looks at the server, the streams, the lag, the database, disks, certificates (those that the servers
+show, too), the coordinator's credentials, replicas and agents, and says what to do. With --monitor it
+also asks servers for what only they know: how often they sync to the disk, how full they are, and how
+near their limits. The exit code is 1 where anything fails; warnings alone leave it at 0.
 
 Examples:
   tvtctl doctor
+  tvtctl doctor --monitor http://nats1:8222 --monitor http://nats2:8222
   tvtctl doctor --trouble --format json")]
 pub(crate) struct Args {
     /// Only what is not as it should be
     #[arg(long)]
     trouble: bool,
+    /// The HTTP monitoring address of a server; may be given for each
+    #[arg(long, value_name = "URL")]
+    monitor: Vec<String>,
     /// How to write the findings: table, json or csv
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     format: Format,
@@ -35,7 +42,16 @@ impl Args {
     /// Runs the command.
     pub(crate) async fn run(self, io: &mut Io) -> Outcome {
         let server = Server::connect(&self.server, io).await?;
-        let checkup = server.checkup().await?;
+        let mut checkup = server.checkup().await?;
+        if !self.monitor.is_empty() {
+            // What the coordinator could not see.
+            checkup.findings.retain(|finding| {
+                (finding.area.as_str(), finding.subject.as_str()) != ("server", "sync_interval")
+            });
+            for url in &self.monitor {
+                checkup.findings.extend(monitor::look(url).await);
+            }
+        }
         let worst = checkup.findings.iter().map(|finding| finding.level).max();
         let rows: Vec<FindingRow> = checkup
             .findings

@@ -8,15 +8,17 @@ use xtask::nats_server;
 
 /// Run a real fleet under faults drawn from a seed, and balance the books after each round
 ///
-/// Kills and pauses agents, coordinator and server, cuts and slows the line, loses the server's disk,
-/// restores an older database, clones an agent, and fills a disk (needs root, else it is left out).
-/// After each round every recorder must be counted once, every change recorded once, and no recorder
-/// logged into without need. Ends with 1 and the seed where something is lost.
+/// Kills and pauses agents, coordinator and servers, cuts and slows lines, lets clocks jump, loses a
+/// server's disk, restores an older database, clones an agent, and fills the disks of an agent and of
+/// the coordinator (needs root, else it is left out). After each round every recorder must be counted
+/// once, every change recorded once, and no recorder logged into twice unless its agent died without
+/// its answer on the disk. Ends with 1 and the seed where something is lost.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask soak
-  cargo xtask soak --minutes 60 --seed 7")]
+  cargo xtask soak --minutes 60 --seed 7
+  cargo xtask soak --minutes 120 --seed 3 --nodes 3 --total 500")]
 pub(crate) struct Arguments {
     /// How long, in minutes
     #[arg(long, default_value_t = 5)]
@@ -27,13 +29,26 @@ pub(crate) struct Arguments {
     /// Recorders of the three sites together
     #[arg(long, default_value_t = 60)]
     devices: usize,
+    /// Faults after which no more rounds begin
+    #[arg(long)]
+    total: Option<u32>,
+    /// Servers: 1, or a cluster of 3
+    #[arg(long, default_value_t = 1)]
+    nodes: u32,
 }
 
 /// Runs the soak.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     nats_server::find_or_fetch(&nats_server::Options::from_environment(None))?;
     workspace::cargo(&["build", "--workspace", "--bins", "--locked"])?;
-    workspace::cargo(&[
+    let (minutes, seed, devices, nodes) = (
+        arguments.minutes.to_string(),
+        arguments.seed.to_string(),
+        arguments.devices.to_string(),
+        arguments.nodes.to_string(),
+    );
+    let total = arguments.total.map(|total| total.to_string());
+    let mut cargo = vec![
         "run",
         "--quiet",
         "--locked",
@@ -43,10 +58,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "tvtfleet-soak",
         "--",
         "--minutes",
-        &arguments.minutes.to_string(),
+        &minutes,
         "--seed",
-        &arguments.seed.to_string(),
+        &seed,
         "--devices",
-        &arguments.devices.to_string(),
-    ])
+        &devices,
+        "--nodes",
+        &nodes,
+    ];
+    if let Some(total) = &total {
+        cargo.extend(["--total", total]);
+    }
+    workspace::cargo(&cargo)
 }

@@ -14,7 +14,8 @@
 //! - [`replica`]: the log and the snapshots by which standby coordinators follow.
 //! - [`telemetry`], [`trace`] and [`attribute`]: spans, their export, their context and their names.
 //! - [`trust`]: accounts, users, join strings and sealed boxes; [`claims`]: handing accounts to servers.
-//! - [`server_clock`]: what time the server believes it is.
+//! - [`server_clock`]: what time the server believes it is; [`peer_certificate`]: the certificate it
+//!   shows; [`monitor`]: what it says of itself.
 //! - [`shutdown`], [`clock`] and [`backoff`]: the process around it.
 
 pub mod attribute;
@@ -26,8 +27,10 @@ pub mod config_file;
 pub mod connect;
 pub mod consume;
 pub mod error;
+pub mod monitor;
 mod options;
 mod otlp;
+pub mod peer_certificate;
 pub mod picture;
 pub mod publish;
 pub mod replica;

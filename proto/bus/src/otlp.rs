@@ -125,7 +125,7 @@ impl HttpClient for Collector {
 }
 
 /// The system's certificates, checked by ring as everywhere else.
-fn tls() -> Result<TlsConfig, HttpError> {
+pub(crate) fn tls() -> Result<TlsConfig, HttpError> {
     let loaded = rustls_native_certs::load_native_certs();
     if loaded.certs.is_empty() {
         return Err("the system has no certificates for https".into());

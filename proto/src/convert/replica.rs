@@ -35,6 +35,7 @@ impl TryFrom<v1::LogEntry> for LogEntry {
             v1::LogKind::Beat => LogKind::Beat,
             v1::LogKind::Lead => LogKind::Lead,
             v1::LogKind::Changes => LogKind::Changes,
+            v1::LogKind::Resign => LogKind::Resign,
             v1::LogKind::Unspecified => return Err(BadField::new("kind", "unknown")),
         };
         let parts = usize::try_from(wire.parts).unwrap_or(usize::MAX);
@@ -63,6 +64,7 @@ impl From<LogEntry> for v1::LogEntry {
             LogKind::Beat => v1::LogKind::Beat,
             LogKind::Lead => v1::LogKind::Lead,
             LogKind::Changes => v1::LogKind::Changes,
+            LogKind::Resign => v1::LogKind::Resign,
         };
         Self {
             kind: kind.into(),
@@ -170,7 +172,12 @@ mod tests {
 
     #[test]
     fn an_entry_survives_the_wire() {
-        for kind in [LogKind::Beat, LogKind::Lead, LogKind::Changes] {
+        for kind in [
+            LogKind::Beat,
+            LogKind::Lead,
+            LogKind::Changes,
+            LogKind::Resign,
+        ] {
             let entry = LogEntry { kind, ..entry() };
             let back = LogEntry::try_from(v1::LogEntry::from(entry.clone()));
             assert_eq!(back, Ok(entry));

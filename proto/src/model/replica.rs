@@ -34,6 +34,8 @@ pub enum LogKind {
     Lead,
     /// One transaction, or a part of it.
     Changes,
+    /// The leader stops, and whoever is ready may lead.
+    Resign,
 }
 
 /// One message of the log.

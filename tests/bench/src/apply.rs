@@ -4,9 +4,6 @@
 //! sets the pace. The baseline is reading and decoding the same batches from the same server, and
 //! doing nothing with them.
 
-mod fleet;
-mod queries;
-
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -25,11 +22,11 @@ use tvtfleet_proto::wire::v1;
 use uuid::Uuid;
 
 use crate::figures::{Figures, Row, real, say};
+use crate::fleet::{Fleet, Site};
 use crate::process;
 use crate::programs::Programs;
+use crate::queries::{Latencies, ask_until};
 use crate::service::{Coordinator, Nats, ask, info};
-use fleet::{Fleet, Site};
-use queries::{Latencies, ask_until};
 
 /// Batches that wait for their acknowledgement while publishing.
 const WINDOW: usize = 32;

@@ -10,7 +10,7 @@ use tvtfleet_bench::measure::MeasuredArguments;
 use tvtfleet_bench::programs::{self, Programs};
 use tvtfleet_bench::scan::{self, WorkArguments};
 use tvtfleet_bench::workbooks::{self, BooksArguments};
-use tvtfleet_bench::{apply, asks, diff, discover, idle, snapshots};
+use tvtfleet_bench::{apply, asks, diff, discover, idle, snapshots, swarm};
 
 /// Benches of tvtfleet: speed and memory next to a baseline of the same run
 ///
@@ -42,6 +42,7 @@ enum Command {
     Discover(discover::Arguments),
     Workbooks(workbooks::Arguments),
     Apply(apply::Arguments),
+    Swarm(swarm::Arguments),
     Idle(idle::Arguments),
     Asks(asks::Arguments),
     Snapshots(snapshots::Arguments),
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         }),
         Command::Workbooks(books) => show(arguments.common.format, || workbooks::run(&books)),
         Command::Apply(apply) => bench(&arguments.common, |programs| apply::run(&apply, programs)),
+        Command::Swarm(swarm) => bench(&arguments.common, |programs| swarm::run(&swarm, programs)),
         Command::Asks(asks) => bench(&arguments.common, |programs| asks::run(&asks, programs)),
         Command::Idle(idle) => bench(&arguments.common, |programs| idle::run(&idle, programs)),
         Command::Snapshots(snapshots) => bench(&arguments.common, |programs| {

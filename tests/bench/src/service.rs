@@ -110,6 +110,8 @@ impl Drop for Service {
 #[derive(Debug)]
 pub struct Nats {
     service: Service,
+    binary: PathBuf,
+    folder: PathBuf,
     /// Where it listens.
     pub url: String,
 }
@@ -123,26 +125,26 @@ impl Nats {
     pub fn start(folder: &Path) -> Result<Self> {
         let options = nats_server::Options::from_environment(None);
         let binary = nats_server::find_or_fetch(&options)?;
-        let config = folder.join("nats.conf");
-        let text = format!(
-            "server_name: bench\nlisten: \"127.0.0.1:-1\"\nports_file_dir: {folder:?}\n\
-             jetstream {{ store_dir: {:?}, max_file_store: 4GB, max_memory_store: 16MB }}\n",
-            folder.join("store"),
-        );
-        fs::write(&config, text).context("cannot configure nats-server")?;
-        let mut service = Service::start(&binary, ["-c".into(), config.into()], folder)?;
-        let ports = folder.join(format!("nats-server_{}.ports", service.id()));
-        let until = Instant::now() + PATIENCE;
-        loop {
-            service.check()?;
-            if let Some(url) = listening(&ports) {
-                return Ok(Self { service, url });
-            }
-            if Instant::now() > until {
-                bail!("nats-server does not listen");
-            }
-            std::thread::sleep(LOOK_EVERY);
-        }
+        let (service, url) = launch(&binary, folder, "-1")?;
+        Ok(Self {
+            service,
+            binary,
+            folder: folder.to_owned(),
+            url,
+        })
+    }
+
+    /// Kills the server and starts it again on the same port, with what is in its store.
+    ///
+    /// # Errors
+    ///
+    /// It does not start.
+    pub fn crash(&mut self) -> Result<()> {
+        self.service.child.kill().context("nats-server is gone")?;
+        self.service.child.wait().context("nats-server is gone")?;
+        let (_, port) = self.url.rsplit_once(':').context("a URL without a port")?;
+        (self.service, self.url) = launch(&self.binary, &self.folder, port)?;
+        Ok(())
     }
 
     /// Its process id.
@@ -165,6 +167,30 @@ impl Nats {
         connect(&options)
             .await
             .context("cannot connect to nats-server")
+    }
+}
+
+/// Starts a server, and says where it listens.
+fn launch(binary: &Path, folder: &Path, port: &str) -> Result<(Service, String)> {
+    let config = folder.join("nats.conf");
+    let text = format!(
+        "server_name: bench\nlisten: \"127.0.0.1:{port}\"\nports_file_dir: {folder:?}\n\
+         jetstream {{ store_dir: {:?}, max_file_store: 4GB, max_memory_store: 16MB }}\n",
+        folder.join("store"),
+    );
+    fs::write(&config, text).context("cannot configure nats-server")?;
+    let mut service = Service::start(binary, ["-c".into(), config.into()], folder)?;
+    let ports = folder.join(format!("nats-server_{}.ports", service.id()));
+    let until = Instant::now() + PATIENCE;
+    loop {
+        service.check()?;
+        if let Some(url) = listening(&ports) {
+            return Ok((service, url));
+        }
+        if Instant::now() > until {
+            bail!("nats-server does not listen");
+        }
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 

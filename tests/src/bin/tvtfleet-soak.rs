@@ -22,6 +22,20 @@ struct Arguments {
     /// Faults of each round
     #[arg(long, default_value_t = 8)]
     faults: u32,
+    /// Faults after which no more rounds begin
+    #[arg(long)]
+    total: Option<u32>,
+    /// Servers: 1, or a cluster of 3
+    #[arg(long, default_value_t = 1, value_parser = nodes)]
+    nodes: usize,
+}
+
+fn nodes(text: &str) -> Result<usize, String> {
+    match text {
+        "1" => Ok(1),
+        "3" => Ok(3),
+        _ => Err("1 or 3".to_owned()),
+    }
 }
 
 #[expect(
@@ -35,6 +49,8 @@ fn main() -> ExitCode {
         devices: arguments.devices,
         faults: arguments.faults,
         rounds: None,
+        total: arguments.total,
+        nodes: arguments.nodes,
     };
     println!("seed {}", setting.seed);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -57,11 +73,12 @@ fn main() -> ExitCode {
         println!("     -  {fault}: not injected, {reason}");
     }
     println!(
-        "{} rounds, {} faults, {} reports and {} changes counted once, {} devices asked again",
+        "{} rounds, {} faults, {} reports and {} changes counted once; {} recorders might be asked again, {} were",
         outcome.rounds,
         outcome.faults_in_all(),
         outcome.reports,
         outcome.changes,
+        outcome.forgiven,
         outcome.again
     );
     for loss in &outcome.losses {

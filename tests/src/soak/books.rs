@@ -8,14 +8,8 @@ use tvt_sim::Violation;
 use super::Outcome;
 use super::stage::Stage;
 
-/// Balances one round. Returns how many devices were asked more than once.
-pub(super) async fn balance(
-    stage: &Stage,
-    job: &str,
-    updated: &[String],
-    asked: u64,
-    outcome: &mut Outcome,
-) -> u64 {
+/// Balances one round.
+pub(super) async fn balance(stage: &Stage, job: &str, updated: &[String], outcome: &mut Outcome) {
     let mut losses = Vec::new();
     let devices = stage.devices();
     let rows = json(stage, &["jobs", "results", job, "--format", "json"]).await;
@@ -83,18 +77,11 @@ pub(super) async fn balance(
     if totals.logins_failed + totals.lockouts > 0 || others > 0 || more {
         losses.push(format!("the recorders complain: {totals:?}"));
     }
-    let again = asked.saturating_sub(expected);
-    // Those that were being asked when an agent died, and those whose report was not on its disk.
-    let excused = u64::from(stage.excused) * expected.div_ceil(3);
-    if again > excused {
-        losses.push(format!(
-            "{again} logins too many, {excused} excused; {} scans in all",
-            stage.scanned()
-        ));
-    }
+    let (complaints, again) = stage.allowances.judge(&stage.fleet.simulator);
+    losses.extend(complaints);
+    outcome.again += again;
     let lost = losses.into_iter().map(|loss| format!("job {job}: {loss}"));
     outcome.losses.extend(lost);
-    again
 }
 
 async fn json(stage: &Stage, arguments: &[&str]) -> Value {

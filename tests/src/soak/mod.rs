@@ -3,7 +3,9 @@
 //! What runs is what is shipped: nats-server, coordinator and agents as processes. The recorders are
 //! simulated and count what is done to them.
 
+mod allowance;
 mod books;
+mod clock;
 mod dice;
 mod fault;
 mod line;
@@ -26,8 +28,10 @@ pub struct Outcome {
     pub reports: u64,
     /// Changes that were made and found once.
     pub changes: u64,
-    /// Devices that were asked more often than once in a job, because their agent died.
+    /// Logins beyond one for each recorder and job, because an agent died.
     pub again: u64,
+    /// Recorders that might be asked once more, because an agent died with their answer not on its disk.
+    pub forgiven: u64,
     /// What could not be injected here, and why.
     pub skipped: BTreeMap<&'static str, String>,
     /// What does not balance; the soak ends with the first.
@@ -65,7 +69,10 @@ pub async fn run(setting: &Setting, time: Duration, mut tell: impl FnMut(&str)) 
         ));
         let enough = setting
             .rounds
-            .is_some_and(|rounds| outcome.rounds >= rounds);
+            .is_some_and(|rounds| outcome.rounds >= rounds)
+            || setting
+                .total
+                .is_some_and(|total| outcome.faults_in_all() >= total);
         if enough || began.elapsed() >= time || !outcome.losses.is_empty() {
             return outcome;
         }

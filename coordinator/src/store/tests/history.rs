@@ -8,7 +8,7 @@ use tvtfleet_proto::model::job::Selector;
 use tvtfleet_proto::model::report::{DeviceFacts, DeviceReport};
 
 use super::fixture::*;
-use crate::store::inventory;
+use crate::store::{apply, inventory, job};
 
 fn apply_as(db: &rusqlite::Connection, number: u64, report: DeviceReport) {
     apply_all(
@@ -128,4 +128,44 @@ fn a_clock_that_runs_ahead_does_not_freeze_a_device() {
         .rows
         .remove(0);
     assert_eq!(view.last_failure, Some(ErrorCode::ConnectTimeout));
+}
+
+#[test]
+fn a_clock_that_is_behind_does_not_freeze_a_device() {
+    let db = database();
+    hosts(&db, &depot(), 1);
+    let first = submit(&db, 1, Selector::All);
+    let known = DeviceReport {
+        observed_at: at(25),
+        ..report(first, 0, "A")
+    };
+    apply_as(&db, 1, known);
+    let model = |db: &rusqlite::Connection| {
+        let view = inventory::list(db, &ListDevices::default()).unwrap();
+        view.rows[0].facts.model.clone()
+    };
+    let told = |job, model: &str| DeviceReport {
+        observed_at: at(3),
+        facts: DeviceFacts {
+            serial: "A".into(),
+            model: model.into(),
+            ..DeviceFacts::default()
+        },
+        ..report(job, 0, "A")
+    };
+    // The site's: nobody answers a job before it was submitted.
+    let late = job::Submission {
+        now: at(28),
+        ..submission(2, Selector::All)
+    };
+    let second = job::submit(&db, &late).unwrap();
+    apply_as(&db, 2, told(second, "SITE"));
+    assert_eq!(model(&db), "SITE");
+    // The coordinator's own: what is known is from its future.
+    let third = submit(&db, 3, Selector::All);
+    let batch = message(3, &depot(), 1, 3, vec![item(told(third, "CENTRAL"))]);
+    apply(&db, vec![batch], at(5)).unwrap();
+    assert_eq!(model(&db), "CENTRAL");
+    let view = inventory::list(&db, &ListDevices::default()).unwrap();
+    assert_eq!(view.rows[0].last_report, Some(at(28)), "never backwards");
 }

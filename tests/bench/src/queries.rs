@@ -17,11 +17,16 @@ const ROWS: u32 = 100;
 
 /// How long answers took.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Latencies(Vec<Duration>);
+pub(crate) struct Latencies(Vec<Duration>);
 
 impl Latencies {
+    /// Times that were measured elsewhere.
+    pub(crate) fn of(times: Vec<Duration>) -> Self {
+        Self(times)
+    }
+
     /// The time within which this share of all answers came, in milliseconds.
-    pub(super) fn millis(&mut self, per_cent: usize) -> f64 {
+    pub(crate) fn millis(&mut self, per_cent: usize) -> f64 {
         self.0.sort_unstable();
         let at = self.0.len().saturating_sub(1).saturating_mul(per_cent) / 100;
         self.0
@@ -30,13 +35,13 @@ impl Latencies {
     }
 
     /// How many answers there were.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
 }
 
 /// Asks by turns for a page of devices, the newest job, and all sites, until told to stop.
-pub(super) async fn ask_until(
+pub(crate) async fn ask_until(
     bus: &Bus,
     sites: &[String],
     stop: &CancellationToken,

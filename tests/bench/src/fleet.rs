@@ -1,4 +1,4 @@
-//! The fleet whose reports are applied, and the bench's part as all of its agents.
+//! A made-up fleet: its inventory, what its recorders report, and the bench's part as its agents.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::service::ask;
 
 /// The content of a batch after which agents seal it, in bytes.
-const BATCH_BYTES: usize = 64 * 1024;
+pub(crate) const BATCH_BYTES: usize = 64 * 1024;
 /// How long a request of an agent may take.
 const REQUEST: Duration = Duration::from_secs(20);
 
@@ -50,15 +50,15 @@ const MODELS: [&str; 4] = ["IP-5IRD4S4C4-28", "TD-9544S4", "TD-9523A3-FR", "TD-9
 
 /// A fleet of equal sites.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fleet {
-    pub(super) sites: u32,
-    pub(super) devices_per_site: u32,
-    pub(super) channels: u32,
+pub(crate) struct Fleet {
+    pub(crate) sites: u32,
+    pub(crate) devices_per_site: u32,
+    pub(crate) channels: u32,
 }
 
 /// A site with the numbers of its spool.
 #[derive(Clone, Debug)]
-pub(super) struct Site {
+pub(crate) struct Site {
     id: SiteId,
     number: u32,
     epoch: Epoch,
@@ -67,30 +67,41 @@ pub(super) struct Site {
 
 impl Fleet {
     /// All devices.
-    pub(super) fn devices(self) -> u32 {
+    pub(crate) fn devices(self) -> u32 {
         self.sites.saturating_mul(self.devices_per_site)
     }
 
+    /// The site of a number.
+    pub(crate) fn site(number: u32) -> Result<SiteId> {
+        let name = format!("bench/site-{number:04}");
+        name.parse().context("not a site")
+    }
+
     /// Brings all devices into the inventory and says hello for every site.
-    pub(super) async fn introduce(self, bus: &Bus) -> Result<Vec<Site>> {
+    pub(crate) async fn introduce(self, bus: &Bus) -> Result<Vec<Site>> {
+        self.import(bus).await?;
         let mut sites = Vec::new();
         for number in 0..self.sites {
-            sites.push(Site {
-                id: format!("bench/site-{number:04}")
-                    .parse()
-                    .context("not a site")?,
+            let site = Site {
+                id: Self::site(number)?,
                 number,
                 epoch: Epoch::new(Uuid::new_v4()),
                 next: 1,
-            });
+            };
+            site.hello(bus).await?;
+            sites.push(site);
         }
-        let entries: Vec<(SiteId, InventoryEntry)> = sites
-            .iter()
-            .flat_map(|site| {
-                (0..self.devices_per_site)
-                    .map(|device| (site.id.clone(), entry(site.number, device)))
-            })
-            .collect();
+        Ok(sites)
+    }
+
+    /// Brings all sites and devices into the inventory.
+    pub(crate) async fn import(self, bus: &Bus) -> Result<()> {
+        let mut entries: Vec<(SiteId, InventoryEntry)> = Vec::new();
+        for number in 0..self.sites {
+            let site = Self::site(number)?;
+            let devices = 0..self.devices_per_site;
+            entries.extend(devices.map(|device| (site.clone(), entry(number, device))));
+        }
         let import = ImportId::new(Uuid::new_v4());
         for chunk in entries.chunks(IMPORT_CHUNK) {
             let wanted = ImportDevices {
@@ -109,14 +120,11 @@ impl Fleet {
                 bail!("the coordinator refused a device: {}", refused.text);
             }
         }
-        for site in &sites {
-            site.hello(bus).await?;
-        }
-        Ok(sites)
+        Ok(())
     }
 
     /// Everything that a site sends for a job, in the order of its spool.
-    pub(super) fn batches(self, site: &mut Site, job: JobId, changed: bool) -> Vec<OutBatch> {
+    pub(crate) fn batches(self, site: &mut Site, job: JobId, changed: bool) -> Vec<OutBatch> {
         let at = SystemClock.now();
         let mut batches = vec![site.batch(vec![OutItem::Event(SiteEvent::Accepted { job, at })])];
         let first = Sequence(site.next);
@@ -146,7 +154,8 @@ impl Fleet {
         batches
     }
 
-    fn report(self, site: u32, device: u32, job: JobId, changed: bool) -> DeviceReport {
+    /// What one recorder reports.
+    pub(crate) fn report(self, site: u32, device: u32, job: JobId, changed: bool) -> DeviceReport {
         let now = SystemClock.now();
         let [_, _, high, low] = device.to_be_bytes();
         let [_, _, site_high, site_low] = site.to_be_bytes();
@@ -195,7 +204,7 @@ impl Fleet {
 
 impl Site {
     /// Says hello as the site's agent.
-    pub(super) async fn hello(&self, bus: &Bus) -> Result<()> {
+    pub(crate) async fn hello(&self, bus: &Bus) -> Result<()> {
         let hello = Hello {
             site: self.id.clone(),
             epoch: self.epoch,
@@ -222,7 +231,7 @@ impl Site {
     }
 
     /// The name of the site.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.id.to_string()
     }
 
