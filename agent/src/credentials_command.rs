@@ -1,28 +1,25 @@
 //! `tvt-agent credentials`: the site's own store of device credentials.
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use tvt_agent::credentials::CredentialFile;
+use tvt_agent::identity::Identity;
 use tvt_agent::vault::{Entry, Selector, VaultFile};
 use tvt_agent::{AgentConfig, AgentError};
 use tvtfleet_bus::clock::{Clock as _, SystemClock};
 use tvtfleet_bus::closed_file;
+use tvtfleet_bus::prompt::{PASSWORD_MAX, ask_password, one_line};
+use tvtfleet_bus::trust::fingerprint;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::id::CredentialLabel;
-use tvtfleet_proto::model::secret::{Credential, Secret};
+use tvtfleet_proto::model::secret::Credential;
 use tvtfleet_proto::model::time::UtcMillis;
 
 use super::{ConfigFile, read};
-
-/// The longest password, in bytes, with its line end.
-const PASSWORD_MAX: u64 = 4096;
-/// What a terminal sends for Ctrl-C while signals are off.
-const INTERRUPT: char = '\u{3}';
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -118,7 +115,7 @@ impl SetArguments {
             Some(file) => closed_file::read(file, None, PASSWORD_MAX)
                 .map(|text| one_line(text.expose()))
                 .map_err(AgentError::from)?,
-            None => ask_password()?,
+            None => ask_password().context("cannot read the password")?,
         };
         if password.is_empty() {
             return Err(refused("the password is empty"));
@@ -154,16 +151,23 @@ impl ListArguments {
             });
         };
         let book = vault.read().map_err(AgentError::from)?;
+        let key = config.identity.as_ref().map(Identity::curve_key);
+        let key = key.transpose().map_err(AgentError::Identity)?;
+        let key = key.as_deref().map(fingerprint);
         if self.json {
             let rows: Vec<_> = book
                 .entries()
                 .map(|(label, entry)| row(label, entry))
                 .collect();
-            let document = serde_json::json!({"schema": 1, "credentials": rows});
+            let document =
+                serde_json::json!({"schema": 1, "sealing_key": key, "credentials": rows});
             return say(&format!("{document:#}\n"));
         }
         let now = SystemClock.now();
         let mut text = String::new();
+        if let Some(key) = key {
+            text.push_str(&format!("sealing key  {key}\n"));
+        }
         for (label, entry) in book.entries() {
             let serves: Vec<String> = entry.selectors.iter().map(ToString::to_string).collect();
             let expires = entry.expires.map_or_else(String::new, |at| {
@@ -258,42 +262,6 @@ fn row(label: &CredentialLabel, entry: &Entry) -> serde_json::Value {
         "fingerprint": entry.fingerprint(label),
         "expires": entry.expires.map(|at| at.to_string()),
     })
-}
-
-/// Reads a password: without echo from a terminal, else from standard input.
-fn ask_password() -> anyhow::Result<Secret> {
-    let stdin = std::io::stdin();
-    let mut text = zeroize::Zeroizing::new(String::new());
-    if stdin.is_terminal() {
-        let mut stderr = std::io::stderr();
-        let before = tcgetattr(&stdin).context("cannot ask for the password")?;
-        let mut quiet = before.clone();
-        // Signals would leave the terminal without echo.
-        quiet
-            .local_modes
-            .remove(LocalModes::ECHO | LocalModes::ISIG);
-        tcsetattr(&stdin, OptionalActions::Flush, &quiet).context("cannot switch the echo off")?;
-        let asked = write!(stderr, "password: ").and_then(|()| stderr.flush());
-        let read = asked.and_then(|()| stdin.read_line(&mut text));
-        let restored = tcsetattr(&stdin, OptionalActions::Flush, &before);
-        let _closed = writeln!(stderr);
-        read.context("cannot read the password")?;
-        restored.context("cannot switch the echo on")?;
-        if text.contains(INTERRUPT) {
-            return Err(refused("interrupted"));
-        }
-    } else {
-        let mut limited = stdin.lock().take(PASSWORD_MAX);
-        limited
-            .read_to_string(&mut text)
-            .context("cannot read standard input")?;
-    }
-    Ok(one_line(&text))
-}
-
-fn one_line(text: &str) -> Secret {
-    let line = text.strip_suffix('\n').unwrap_or(text);
-    Secret::new(line.strip_suffix('\r').unwrap_or(line))
 }
 
 fn refused(text: impl Into<String>) -> anyhow::Error {

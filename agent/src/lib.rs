@@ -28,6 +28,7 @@ mod peer;
 mod pictures;
 mod plan;
 pub mod policy;
+mod pushes;
 mod reconcile;
 mod recover;
 mod retry;

@@ -29,6 +29,7 @@ pub mod error;
 mod options;
 mod otlp;
 pub mod picture;
+pub mod prompt;
 pub mod publish;
 pub mod replica;
 pub mod rpc;
