@@ -9,13 +9,15 @@ use clap::{Args, Subcommand};
 use tvt_agent::credentials::CredentialFile;
 use tvt_agent::identity::Identity;
 use tvt_agent::vault::{Entry, Selector, VaultFile};
-use tvt_agent::{AgentConfig, AgentError};
+use tvt_agent::{AgentConfig, AgentError, rehearse};
 use tvtfleet_bus::clock::{Clock as _, SystemClock};
 use tvtfleet_bus::closed_file;
 use tvtfleet_bus::prompt::{PASSWORD_MAX, ask_password, one_line};
 use tvtfleet_bus::trust::fingerprint;
 use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::address::{BadHost, Endpoint, Host};
 use tvtfleet_proto::model::id::CredentialLabel;
+use tvtfleet_proto::model::inventory::DEFAULT_PORT;
 use tvtfleet_proto::model::secret::Credential;
 use tvtfleet_proto::model::time::UtcMillis;
 
@@ -28,6 +30,8 @@ pub(super) enum Command {
     Set(SetArguments),
     /// List labels, user names and what they are for, never passwords
     List(ListArguments),
+    /// Log in to devices with a credential, once each; the agent must not run
+    Test(TestArguments),
     /// Take a label out
     Remove(RemoveArguments),
     /// Take over the credential file of the configuration
@@ -75,6 +79,26 @@ pub(super) struct ListArguments {
     config: ConfigFile,
 }
 
+/// Arguments of `tvt-agent credentials test`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A login that is refused counts as any other: recorders lock accounts, so what was refused before is not
+tried again for a while. Without an address, the single addresses that the label serves are tried.
+
+Examples:
+  tvt-agent credentials test nvr 192.168.1.10 --config agent.toml
+  tvt-agent credentials test nvr 192.168.1.10:9008 192.168.1.11 --config agent.toml")]
+pub(super) struct TestArguments {
+    /// The label
+    #[arg(value_name = "LABEL")]
+    label: CredentialLabel,
+    /// The devices: addresses or names, with a port unless it is 6036
+    #[arg(value_name = "ADDR")]
+    devices: Vec<String>,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
 /// Arguments of `tvt-agent credentials remove`.
 #[derive(Debug, Args)]
 pub(super) struct RemoveArguments {
@@ -101,6 +125,7 @@ impl Command {
         match self {
             Self::Set(arguments) => arguments.run(),
             Self::List(arguments) => arguments.run(),
+            Self::Test(arguments) => arguments.run(),
             Self::Remove(arguments) => arguments.run(),
             Self::Import(arguments) => arguments.run(),
         }
@@ -188,6 +213,67 @@ impl ListArguments {
         }
         say(&text)
     }
+}
+
+impl TestArguments {
+    fn run(&self) -> anyhow::Result<()> {
+        let config = read(&self.config)?;
+        let devices = self.devices.iter().map(|text| endpoint(text));
+        let mut devices = devices.collect::<anyhow::Result<Vec<Endpoint>>>()?;
+        if devices.is_empty() {
+            let vault = config.vault().map_err(AgentError::from)?;
+            let book = vault.map(|vault| vault.read()).transpose();
+            let book = book.map_err(AgentError::from)?.unwrap_or_default();
+            let entry = book.entry(&self.label);
+            let entry =
+                entry.ok_or_else(|| refused(format!("there is no credential {}", self.label)))?;
+            for selector in &entry.selectors {
+                if let Some(address) = selector.single() {
+                    devices.push(Endpoint {
+                        host: Host::Ip(address),
+                        port: DEFAULT_PORT,
+                    });
+                }
+            }
+        }
+        if devices.is_empty() {
+            return Err(refused("the label serves no single address: name a device"));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        let said = runtime.block_on(rehearse(&config, &self.label, devices))?;
+        let mut failed = None;
+        for (device, failure) in said {
+            match failure {
+                None => say(&format!("{device}  good\n"))?,
+                Some(failure) => {
+                    say(&format!("{device}  {}  {}\n", failure.code, failure.text))?;
+                    failed.get_or_insert(failure.code);
+                }
+            }
+        }
+        match failed {
+            None => Ok(()),
+            Some(code) => Err(AgentError::Refused {
+                code,
+                text: "the credential is not good everywhere".to_owned(),
+            }
+            .into()),
+        }
+    }
+}
+
+fn endpoint(text: &str) -> anyhow::Result<Endpoint> {
+    let bare = || {
+        Ok(Endpoint {
+            host: text.parse()?,
+            port: DEFAULT_PORT,
+        })
+    };
+    let read: Result<Endpoint, BadHost> = text.parse::<Endpoint>().or_else(|_| bare());
+    read.map_err(|error| refused(error.to_string()))
 }
 
 impl RemoveArguments {

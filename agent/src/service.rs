@@ -366,7 +366,7 @@ pub fn forget_refusals(config: &AgentConfig) -> Result<usize, AgentError> {
 }
 
 /// Makes the data folder and takes it for this process.
-fn lock(folder: &Path) -> Result<File, AgentError> {
+pub(crate) fn lock(folder: &Path) -> Result<File, AgentError> {
     let broken = |source| AgentError::DataFolder {
         path: folder.to_owned(),
         source,
