@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "device",
     "job",
     "site",
@@ -15,6 +15,7 @@ const FILES: [&str; 11] = [
     "replica",
     "audit",
     "picture",
+    "credential",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

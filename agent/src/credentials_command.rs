@@ -1,28 +1,27 @@
 //! `tvt-agent credentials`: the site's own store of device credentials.
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use tvt_agent::credentials::CredentialFile;
+use tvt_agent::identity::Identity;
 use tvt_agent::vault::{Entry, Selector, VaultFile};
-use tvt_agent::{AgentConfig, AgentError};
+use tvt_agent::{AgentConfig, AgentError, rehearse};
 use tvtfleet_bus::clock::{Clock as _, SystemClock};
 use tvtfleet_bus::closed_file;
+use tvtfleet_bus::prompt::{PASSWORD_MAX, ask_password, one_line};
+use tvtfleet_bus::trust::fingerprint;
 use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::address::{BadHost, Endpoint, Host};
 use tvtfleet_proto::model::id::CredentialLabel;
-use tvtfleet_proto::model::secret::{Credential, Secret};
+use tvtfleet_proto::model::inventory::DEFAULT_PORT;
+use tvtfleet_proto::model::secret::Credential;
 use tvtfleet_proto::model::time::UtcMillis;
 
 use super::{ConfigFile, read};
-
-/// The longest password, in bytes, with its line end.
-const PASSWORD_MAX: u64 = 4096;
-/// What a terminal sends for Ctrl-C while signals are off.
-const INTERRUPT: char = '\u{3}';
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -31,6 +30,8 @@ pub(super) enum Command {
     Set(SetArguments),
     /// List labels, user names and what they are for, never passwords
     List(ListArguments),
+    /// Log in to devices with a credential, once each; the agent must not run
+    Test(TestArguments),
     /// Take a label out
     Remove(RemoveArguments),
     /// Take over the credential file of the configuration
@@ -78,6 +79,26 @@ pub(super) struct ListArguments {
     config: ConfigFile,
 }
 
+/// Arguments of `tvt-agent credentials test`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A login that is refused counts as any other: recorders lock accounts, so what was refused before is not
+tried again for a while. Without an address, the single addresses that the label serves are tried.
+
+Examples:
+  tvt-agent credentials test nvr 192.168.1.10 --config agent.toml
+  tvt-agent credentials test nvr 192.168.1.10:9008 192.168.1.11 --config agent.toml")]
+pub(super) struct TestArguments {
+    /// The label
+    #[arg(value_name = "LABEL")]
+    label: CredentialLabel,
+    /// The devices: addresses or names, with a port unless it is 6036
+    #[arg(value_name = "ADDR")]
+    devices: Vec<String>,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
 /// Arguments of `tvt-agent credentials remove`.
 #[derive(Debug, Args)]
 pub(super) struct RemoveArguments {
@@ -104,6 +125,7 @@ impl Command {
         match self {
             Self::Set(arguments) => arguments.run(),
             Self::List(arguments) => arguments.run(),
+            Self::Test(arguments) => arguments.run(),
             Self::Remove(arguments) => arguments.run(),
             Self::Import(arguments) => arguments.run(),
         }
@@ -118,7 +140,7 @@ impl SetArguments {
             Some(file) => closed_file::read(file, None, PASSWORD_MAX)
                 .map(|text| one_line(text.expose()))
                 .map_err(AgentError::from)?,
-            None => ask_password()?,
+            None => ask_password().context("cannot read the password")?,
         };
         if password.is_empty() {
             return Err(refused("the password is empty"));
@@ -154,16 +176,23 @@ impl ListArguments {
             });
         };
         let book = vault.read().map_err(AgentError::from)?;
+        let key = config.identity.as_ref().map(Identity::curve_key);
+        let key = key.transpose().map_err(AgentError::Identity)?;
+        let key = key.as_deref().map(fingerprint);
         if self.json {
             let rows: Vec<_> = book
                 .entries()
                 .map(|(label, entry)| row(label, entry))
                 .collect();
-            let document = serde_json::json!({"schema": 1, "credentials": rows});
+            let document =
+                serde_json::json!({"schema": 1, "sealing_key": key, "credentials": rows});
             return say(&format!("{document:#}\n"));
         }
         let now = SystemClock.now();
         let mut text = String::new();
+        if let Some(key) = key {
+            text.push_str(&format!("sealing key  {key}\n"));
+        }
         for (label, entry) in book.entries() {
             let serves: Vec<String> = entry.selectors.iter().map(ToString::to_string).collect();
             let expires = entry.expires.map_or_else(String::new, |at| {
@@ -184,6 +213,67 @@ impl ListArguments {
         }
         say(&text)
     }
+}
+
+impl TestArguments {
+    fn run(&self) -> anyhow::Result<()> {
+        let config = read(&self.config)?;
+        let devices = self.devices.iter().map(|text| endpoint(text));
+        let mut devices = devices.collect::<anyhow::Result<Vec<Endpoint>>>()?;
+        if devices.is_empty() {
+            let vault = config.vault().map_err(AgentError::from)?;
+            let book = vault.map(|vault| vault.read()).transpose();
+            let book = book.map_err(AgentError::from)?.unwrap_or_default();
+            let entry = book.entry(&self.label);
+            let entry =
+                entry.ok_or_else(|| refused(format!("there is no credential {}", self.label)))?;
+            for selector in &entry.selectors {
+                if let Some(address) = selector.single() {
+                    devices.push(Endpoint {
+                        host: Host::Ip(address),
+                        port: DEFAULT_PORT,
+                    });
+                }
+            }
+        }
+        if devices.is_empty() {
+            return Err(refused("the label serves no single address: name a device"));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        let said = runtime.block_on(rehearse(&config, &self.label, devices))?;
+        let mut failed = None;
+        for (device, failure) in said {
+            match failure {
+                None => say(&format!("{device}  good\n"))?,
+                Some(failure) => {
+                    say(&format!("{device}  {}  {}\n", failure.code, failure.text))?;
+                    failed.get_or_insert(failure.code);
+                }
+            }
+        }
+        match failed {
+            None => Ok(()),
+            Some(code) => Err(AgentError::Refused {
+                code,
+                text: "the credential is not good everywhere".to_owned(),
+            }
+            .into()),
+        }
+    }
+}
+
+fn endpoint(text: &str) -> anyhow::Result<Endpoint> {
+    let bare = || {
+        Ok(Endpoint {
+            host: text.parse()?,
+            port: DEFAULT_PORT,
+        })
+    };
+    let read: Result<Endpoint, BadHost> = text.parse::<Endpoint>().or_else(|_| bare());
+    read.map_err(|error| refused(error.to_string()))
 }
 
 impl RemoveArguments {
@@ -258,42 +348,6 @@ fn row(label: &CredentialLabel, entry: &Entry) -> serde_json::Value {
         "fingerprint": entry.fingerprint(label),
         "expires": entry.expires.map(|at| at.to_string()),
     })
-}
-
-/// Reads a password: without echo from a terminal, else from standard input.
-fn ask_password() -> anyhow::Result<Secret> {
-    let stdin = std::io::stdin();
-    let mut text = zeroize::Zeroizing::new(String::new());
-    if stdin.is_terminal() {
-        let mut stderr = std::io::stderr();
-        let before = tcgetattr(&stdin).context("cannot ask for the password")?;
-        let mut quiet = before.clone();
-        // Signals would leave the terminal without echo.
-        quiet
-            .local_modes
-            .remove(LocalModes::ECHO | LocalModes::ISIG);
-        tcsetattr(&stdin, OptionalActions::Flush, &quiet).context("cannot switch the echo off")?;
-        let asked = write!(stderr, "password: ").and_then(|()| stderr.flush());
-        let read = asked.and_then(|()| stdin.read_line(&mut text));
-        let restored = tcsetattr(&stdin, OptionalActions::Flush, &before);
-        let _closed = writeln!(stderr);
-        read.context("cannot read the password")?;
-        restored.context("cannot switch the echo on")?;
-        if text.contains(INTERRUPT) {
-            return Err(refused("interrupted"));
-        }
-    } else {
-        let mut limited = stdin.lock().take(PASSWORD_MAX);
-        limited
-            .read_to_string(&mut text)
-            .context("cannot read standard input")?;
-    }
-    Ok(one_line(&text))
-}
-
-fn one_line(text: &str) -> Secret {
-    let line = text.strip_suffix('\n').unwrap_or(text);
-    Secret::new(line.strip_suffix('\r').unwrap_or(line))
 }
 
 fn refused(text: impl Into<String>) -> anyhow::Error {

@@ -14,6 +14,7 @@ use crate::chain::Chain;
 use crate::job::{JobContext, JobEnd, decline, work_on};
 use crate::journal::{JobFile, Journal, JournalError, JournalJob};
 use crate::orders::Operators;
+use crate::pushes::Pushed;
 use crate::reconcile::{Action, Known, reconcile};
 
 /// The most ended jobs that are remembered although nobody wants them any more.
@@ -32,6 +33,8 @@ pub(crate) struct Jobs {
     taken: WantRevision,
     /// Whose orders count; `None` where the agent has not joined a fleet.
     operators: Option<Operators>,
+    /// Takes the credentials that are pushed; `None` where the agent has not joined a fleet.
+    pushes: Option<Pushed>,
     /// Until when a job's order is good: so long the journal remembers that it was used.
     ordered: BTreeMap<JobId, UtcMillis>,
     tasks: JoinSet<JobEnd>,
@@ -45,6 +48,7 @@ impl Jobs {
         journal: Journal,
         stored: Vec<(JournalJob, JobFile)>,
         operators: Option<Operators>,
+        pushes: Option<Pushed>,
     ) -> Self {
         let mut jobs = Self {
             context,
@@ -54,6 +58,7 @@ impl Jobs {
             wanted: None,
             taken: WantRevision(0),
             operators,
+            pushes,
             ordered: BTreeMap::new(),
             tasks: JoinSet::new(),
             task_jobs: BTreeMap::new(),
@@ -94,6 +99,9 @@ impl Jobs {
         }
         if let (Some(operators), Some(list)) = (&mut self.operators, &doc.operators) {
             operators.adopt(list);
+        }
+        if let (Some(pushes), Some(operators)) = (&self.pushes, &self.operators) {
+            pushes.hand_on(&doc.credentials, operators.list());
         }
         let mut done = true;
         for action in reconcile(&self.known, doc, self.context.devices.clock.now()) {

@@ -28,8 +28,10 @@ mod peer;
 mod pictures;
 mod plan;
 pub mod policy;
+mod pushes;
 mod reconcile;
 mod recover;
+mod rehearse;
 mod retry;
 mod run;
 #[cfg(test)]
@@ -48,5 +50,6 @@ pub use budget::{AttemptBudget, KeeperError};
 pub use config::AgentConfig;
 pub use device::vendor::{self, VendorSettings};
 pub use device::{CertificatePins, Intent, PinError, ProtocolSettings, WebPort, WebSettings};
+pub use rehearse::{Rehearsed, rehearse};
 pub use retry::RetrySettings;
 pub use service::{AgentError, forget_refusals, hostname, run, site_context};

@@ -15,7 +15,7 @@ use tvt_agent::{AgentError, forget_refusals, site_context};
 use tvtfleet_bus::Shutdown;
 use tvtfleet_bus::clock::SystemClock;
 use tvtfleet_bus::telemetry::{self, LogFormat, Verbosity};
-use tvtfleet_bus::trust::JoinString;
+use tvtfleet_bus::trust::{JoinString, fingerprint};
 use tvtfleet_proto::error::ExitStatus;
 
 const EXAMPLES: &str = "\
@@ -157,10 +157,11 @@ fn join(arguments: &JoinArguments) -> anyhow::Result<()> {
         ))
         .map_err(AgentError::Identity)?;
     let text = format!(
-        "joined       {}\nservers      {}\nkey          {}\n",
+        "joined       {}\nservers      {}\nkey          {}\nsealing key  {}\n",
         joined.identity.site(),
         joined.urls.join(", "),
-        joined.identity.user_key().map_err(AgentError::Identity)?
+        joined.identity.user_key().map_err(AgentError::Identity)?,
+        fingerprint(&joined.identity.curve_key().map_err(AgentError::Identity)?)
     );
     std::io::stdout()
         .write_all(text.as_bytes())
@@ -202,7 +203,9 @@ fn check(file: &ConfigFile) -> anyhow::Result<()> {
     text.push_str(&format!("data folder  {}\n", config.data_dir.display()));
     if let Some(identity) = &config.identity {
         let key = identity.user_key().map_err(AgentError::Identity)?;
+        let curve = identity.curve_key().map_err(AgentError::Identity)?;
         text.push_str(&format!("key          {key}\n"));
+        text.push_str(&format!("sealing key  {}\n", fingerprint(&curve)));
     }
     // Addresses may hold a password, so only their number is shown.
     text.push_str(&format!("servers      {}\n", config.nats.urls.len()));

@@ -68,6 +68,11 @@ impl Operators {
         order.check(want.job, self.identity.site(), want.not_after, now)
     }
 
+    /// The list that counts now.
+    pub(crate) const fn list(&self) -> Option<&OperatorList> {
+        self.list.as_ref()
+    }
+
     fn newer(&self, document: &SignedDocument) -> Option<OperatorList> {
         let (authority, tenant) = (self.identity.authority(), &self.identity.site().tenant);
         let known = self.list.as_ref().map_or(0, |list| list.revision);

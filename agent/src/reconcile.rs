@@ -91,6 +91,7 @@ mod tests {
             issued_at: UtcMillis::new(0),
             jobs,
             operators: None,
+            credentials: Vec::new(),
         }
     }
 

@@ -104,7 +104,7 @@ fn reports(
     let items = batch.map(|batch| batch.items).unwrap_or_default();
     let reports = items.into_iter().filter_map(|item| match item {
         OutItem::Report(report) => Some(report),
-        OutItem::Event(_) | OutItem::Searched(_) => None,
+        OutItem::Event(_) | OutItem::Searched(_) | OutItem::Credential(_) => None,
     });
     reports
         .map(|report| {

@@ -17,6 +17,7 @@ use tvtfleet_proto::model::id::Epoch;
 
 use crate::backends;
 use crate::budget::{AttemptBudget, KeeperError, drop_memory};
+use crate::chain::Chain;
 use crate::config::{AgentConfig, ConfigError};
 use crate::credentials::{CredentialError, CredentialFile, CredentialSource, NoCredentials};
 use crate::device::{CertificatePins, PinError};
@@ -29,6 +30,7 @@ use crate::journal::{JobFile, Journal, JournalError, JournalJob};
 use crate::orders::Operators;
 use crate::outbox::{Sender, SpoolShared, Writer, filler};
 use crate::pictures::{self, PictureSender, Shelf};
+use crate::pushes;
 use crate::recover::open_journal;
 use crate::spool::{Spool, SpoolError};
 use crate::status::Status;
@@ -171,8 +173,14 @@ struct Parts {
 
 impl Parts {
     fn open(config: &AgentConfig) -> Result<Self, AgentError> {
-        let mut devices = site_context(config)?;
         let lock = lock(&config.data_dir)?;
+        // What is pushed goes into the vault.
+        if config.identity.is_some()
+            && let Err(error) = config.make_vault_key()
+        {
+            tracing::warn!(error.r#type = %error.code(), error = %Chain(&error), "there is no key for a vault");
+        }
+        let mut devices = site_context(config)?;
         devices.budget = AttemptBudget::open(&config.data_dir)?;
         let folder = config.data_dir.join("pictures");
         let shelf = Shelf::open(&folder, config.pictures_max_bytes);
@@ -236,7 +244,14 @@ impl Parts {
             keep: config.spool.keep,
         };
         let operators = config.identity.clone().map(Operators::open);
-        let jobs = Jobs::resume(context, self.journal, self.stored, operators);
+        let pushes = config.identity.clone().map(|identity| {
+            let vault = config.vault().ok().flatten();
+            let clock = Arc::clone(&self.devices.clock);
+            let (pushed, taker) = pushes::channel(identity, vault, context.writer.clone(), clock);
+            shutdown.spawn(taker.run(shutdown.child_token()));
+            pushed
+        });
+        let jobs = Jobs::resume(context, self.journal, self.stored, operators, pushes);
         shutdown.spawn(jobs.run(docs));
 
         let options = config.connect_options();
@@ -268,7 +283,15 @@ impl Parts {
         );
         let (watermarks, told) = mpsc::channel(QUEUE);
         let clock = Arc::clone(&self.devices.clock);
-        let sender = Sender::new(Arc::clone(&self.spool), &bus, SEND_BACKOFF, told, clock);
+        let signer = config.identity.clone();
+        let sender = Sender::new(
+            Arc::clone(&self.spool),
+            &bus,
+            SEND_BACKOFF,
+            told,
+            clock,
+            signer,
+        );
         shutdown.spawn(sender.run(shutdown.child_token()));
         let pictures = PictureSender {
             shelf: self.shelf,
@@ -343,7 +366,7 @@ pub fn forget_refusals(config: &AgentConfig) -> Result<usize, AgentError> {
 }
 
 /// Makes the data folder and takes it for this process.
-fn lock(folder: &Path) -> Result<File, AgentError> {
+pub(crate) fn lock(folder: &Path) -> Result<File, AgentError> {
     let broken = |source| AgentError::DataFolder {
         path: folder.to_owned(),
         source,

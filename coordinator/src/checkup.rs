@@ -6,7 +6,8 @@ use std::time::Duration;
 use tvtfleet_bus::connect::RECOMMENDED;
 use tvtfleet_bus::streams::{self, StreamState};
 use tvtfleet_proto::model::checkup::{Checkup, Finding, Level};
-use tvtfleet_proto::subject::OUT_STREAM;
+use tvtfleet_proto::model::time::UtcMillis;
+use tvtfleet_proto::subject::{self, OUT_STREAM};
 
 use crate::core::Core;
 use crate::store::{Health, StoreError, site};
@@ -28,6 +29,8 @@ const WAL_WARN: u64 = 256 * 1024 * 1024;
 /// Bytes that should be free on a disk.
 pub(crate) const DISK_WARN: u64 = 2 * 1024 * 1024 * 1024;
 pub(crate) const DISK_FAIL: u64 = 200 * 1024 * 1024;
+/// Sites without signatures that are named.
+const REFUSED_SHOWN: u32 = 20;
 /// The time for the look into the database.
 const DATABASE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -55,6 +58,10 @@ pub(crate) async fn examine(core: &Core) -> Result<Checkup, StoreError> {
         position.quarantined,
     ));
     findings.push(of_disk("coordinator", free_bytes(data)));
+    let refused = core.store.read("read what was refused", |db| {
+        site::unsigned(db, REFUSED_SHOWN)
+    });
+    findings.extend(of_unsigned(&refused.await?));
     let now = core.clock.now();
     findings.extend(certificate::look(&core.config.nats, now));
     findings.extend(certificate::look_at_servers(&core.config.connect_options(), now).await);
@@ -188,6 +195,18 @@ fn of_database(health: &Health, wal: u64, quarantined: u64) -> Vec<Finding> {
         aside
     };
     vec![size, integrity, wants, aside]
+}
+
+fn of_unsigned(refused: &[(String, u64, UtcMillis)]) -> Vec<Finding> {
+    let findings = refused.iter().map(|(subject, number, last)| {
+        let site =
+            subject::parse_out(subject).map_or_else(String::new, |(site, _)| site.to_string());
+        let text = format!("{number} batches without its agent's signature, the last at {last}");
+        let advice = "somebody else speaks for the site, or its agent is too old to sign: bring it \
+                      up to date, or revoke it";
+        Finding::ok("trust", &site, text).worse(Level::Fail, advice)
+    });
+    findings.collect()
 }
 
 /// Judges what is free on a disk.

@@ -4,6 +4,7 @@
 //! only then is the stream acknowledged. After any trouble reading begins again at the cursor of
 //! the database, and what was applied before falls out by its number.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -13,17 +14,19 @@ use tracing::Instrument as _;
 use tvtfleet_bus::backoff::Backoff;
 use tvtfleet_bus::consume::{OutConsumer, OutMessage, Position, StreamGeneration};
 use tvtfleet_bus::trace::RemoteContext;
+use tvtfleet_bus::trust::check_batch;
 use tvtfleet_bus::{BusError, BusState, MessageError, attribute};
 use tvtfleet_proto::convert::BadField;
 use tvtfleet_proto::envelope::{self, BODY_MAX};
 use tvtfleet_proto::error::ErrorCode;
-use tvtfleet_proto::model::id::{Epoch, Sequence};
+use tvtfleet_proto::model::id::{Epoch, Sequence, SiteId};
 use tvtfleet_proto::model::want::OutItem;
 use tvtfleet_proto::subject;
 use tvtfleet_proto::wire::v1;
 
 use crate::core::Core;
 use crate::run::CoordinatorError;
+use crate::store::belief::{self, AgentKey};
 use crate::store::{self, Batch, DbError, Incoming, StoreError, Unreadable, site};
 
 /// The most messages of one transaction: with some hundred reports each it stays well under a
@@ -113,7 +116,7 @@ impl Reader<'_> {
         let mut consumer = self.open().await?;
         // A portion is read while the one before it is being stored.
         let mut storing: Option<Storing> = None;
-        let mut reading: Option<JoinHandle<Portion>> = None;
+        let mut reading: Option<Reading> = None;
         let mut waiting: Option<Portion> = None;
         loop {
             let max = if self.careful > 0 { 1 } else { PORTION };
@@ -131,8 +134,13 @@ impl Reader<'_> {
                     if let Some(last) = messages.last().map(|message| message.stream_sequence) {
                         let careful = self.careful > 0;
                         self.careful = self.careful.saturating_sub(messages.len());
-                        reading = Some(tokio::task::spawn_blocking(move || {
-                            Portion::read(last, messages, careful)
+                        let core = core.clone();
+                        reading = Some(tokio::spawn(async move {
+                            let signers = signers(&core, &messages).await?;
+                            let read = tokio::task::spawn_blocking(move || {
+                                Portion::read(last, messages, careful, &signers)
+                            });
+                            read.await.map_err(|_| StoreError::Closed)
                         }));
                     }
                 }
@@ -189,6 +197,12 @@ impl Reader<'_> {
     }
 }
 
+/// A portion that is being read.
+type Reading = JoinHandle<Result<Portion, StoreError>>;
+
+/// The agents that count, by site.
+type Signers = BTreeMap<SiteId, AgentKey>;
+
 /// Messages of one transaction, read as far as they can be without the database.
 struct Portion {
     /// The position of the last one.
@@ -201,27 +215,33 @@ struct Portion {
 }
 
 impl Portion {
-    fn read(last: u64, messages: Vec<OutMessage>, careful: bool) -> Self {
+    fn read(last: u64, messages: Vec<OutMessage>, careful: bool, signers: &Signers) -> Self {
         let spare = messages.first().filter(|_| careful).cloned();
         let contexts = messages.iter().map(|message| &message.context);
         let contexts = contexts.filter(|context| context.is_present());
         Self {
             last,
             contexts: contexts.take(LINKS_MAX).cloned().collect(),
-            incoming: messages.into_iter().map(incoming).collect(),
+            incoming: messages
+                .into_iter()
+                .map(|message| {
+                    signed(signers, &message)
+                        .map_or_else(|refusal| *refusal, |()| incoming(message))
+                })
+                .collect(),
             spare,
         }
     }
 }
 
 /// Waits for the portion that is being read, for ever where there is none.
-async fn ready(reading: &mut Option<JoinHandle<Portion>>) -> Result<Portion, StoreError> {
+async fn ready(reading: &mut Option<Reading>) -> Result<Portion, StoreError> {
     let Some(task) = reading else {
         return std::future::pending().await;
     };
     let portion = task.await;
     *reading = None;
-    portion.map_err(|_| StoreError::Closed)
+    portion.unwrap_or(Err(StoreError::Closed))
 }
 
 /// A portion that is being stored.
@@ -289,6 +309,60 @@ async fn store(core: Core, portion: Portion) -> Result<(), StoreError> {
     span.record("quarantined", applied.quarantined);
     core.applied(&applied);
     Ok(())
+}
+
+/// The keys of the agents that count for the sites of messages. A site of which no agent has enrolled
+/// has none: what it sends is not checked.
+async fn signers(core: &Core, messages: &[OutMessage]) -> Result<Signers, StoreError> {
+    let Some(trust) = core.trust.clone() else {
+        return Ok(BTreeMap::new());
+    };
+    let sites = messages.iter();
+    let sites = sites.filter_map(|message| Some(subject::parse_out(&message.subject)?.0));
+    let sites: BTreeSet<SiteId> = sites.filter(|site| trust.knows(&site.tenant)).collect();
+    core.store
+        .read("read the agents' keys", move |db| {
+            let mut keys = BTreeMap::new();
+            for site in sites {
+                if let Some(agent) = belief::agent(db, &site)? {
+                    keys.insert(site, agent);
+                }
+            }
+            Ok(keys)
+        })
+        .await
+}
+
+/// Checks that the agent of the site has signed a message; says what to set aside instead where not.
+/// Nothing is lost when that is a mistake: its number stays open, and the agent is asked for it again.
+fn signed(signers: &Signers, message: &OutMessage) -> Result<(), Box<Incoming>> {
+    let site = subject::parse_out(&message.subject).map(|(site, _)| site);
+    let Some(agent) = site.as_ref().and_then(|site| signers.get(site)) else {
+        return Ok(());
+    };
+    let checked = check_batch(
+        &agent.user_key,
+        &agent.site,
+        &message.raw,
+        &message.signature,
+    );
+    checked.map_err(|error| {
+        let reason = if message.signature.is_empty() {
+            "a batch without the signature of the site's agent".to_owned()
+        } else {
+            format!("not signed by the site's agent: {error}")
+        };
+        Box::new(Incoming {
+            position: message.stream_sequence,
+            subject: message.subject.clone(),
+            content: Err(Unreadable {
+                code: ErrorCode::ReportUnsigned,
+                reason,
+                // Whoever forges could fill the disk with it.
+                body: Vec::new(),
+            }),
+        })
+    })
 }
 
 /// Whether a transaction failed for what the message says, so that trying again is of no use.

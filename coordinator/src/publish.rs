@@ -194,10 +194,15 @@ async fn write(core: &Core, want: DirtyWant, now: UtcMillis) -> Result<Written, 
         revision,
         bucket,
         jobs,
+        credentials,
     } = want;
     let trust = core.trust.as_deref();
     let operators = trust.and_then(|trust| trust.operators_of(&site.tenant));
-    let doc = fanout::document(&site, revision, now, jobs, operators.map(Into::into));
+    let told = fanout::Told {
+        operators: operators.map(Into::into),
+        credentials,
+    };
+    let doc = fanout::document(&site, revision, now, jobs, told);
     match write_want(&core.bus, &doc, bucket).await {
         Ok(bucket) => {
             tracing::debug!(tvt.site.id = %site, revision = revision.0, jobs = doc.jobs.len(), "want document written");

@@ -34,6 +34,7 @@ mod check;
 mod confine;
 mod history;
 mod pictures;
+mod pushes;
 mod roster;
 mod signing;
 
@@ -260,6 +261,21 @@ async fn answer_admitted(
         }
         ApiOp::PictureList => pictures::list(core, caller, call).await,
         ApiOp::PictureRead => pictures::part(core, caller, call).await,
+        ApiOp::CredentialKeys => {
+            let request = call.open::<v1::ListSealingKeys>()?.try_into();
+            let request = request.map_err(unreadable)?;
+            Ok(Reply::of(&pushes::keys(core, caller, request).await?))
+        }
+        ApiOp::CredentialPush => {
+            let request = call.open::<v1::PushCredentials>()?.try_into();
+            let request = request.map_err(unreadable)?;
+            Ok(Reply::of(&pushes::take(core, caller, request).await?))
+        }
+        ApiOp::CredentialList => {
+            let request = call.open::<v1::ListCredentials>()?.try_into();
+            let request = request.map_err(unreadable)?;
+            Ok(Reply::of(&pushes::list(core, caller, request).await?))
+        }
         ApiOp::RosterUpdate => {
             let document = call.open::<v1::SignedDocument>()?.into();
             let taken = roster::take(core, caller, document).await?;

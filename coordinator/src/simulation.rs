@@ -257,7 +257,13 @@ impl Centre {
         let mut whole = true;
         let mut done = Vec::new();
         for want in dirty {
-            let doc = fanout::document(&want.site, want.revision, now, want.jobs, None);
+            let doc = fanout::document(
+                &want.site,
+                want.revision,
+                now,
+                want.jobs,
+                fanout::Told::default(),
+            );
             match put(&doc, want.bucket) {
                 Some(bucket) => {
                     self.presence.want_written(&want.site, want.revision);

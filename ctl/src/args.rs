@@ -3,8 +3,8 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    admin, agents, audit, backends, changes, completions, decode, device, diff, discover, doctor,
-    inventory, jobs, local, man, run, scan, sites, snapshot, sql, status,
+    admin, agents, audit, backends, changes, completions, credentials, decode, device, diff,
+    discover, doctor, inventory, jobs, local, man, run, scan, sites, snapshot, sql, status,
 };
 use crate::env;
 use crate::exit::Outcome;
@@ -66,6 +66,9 @@ pub(crate) enum Command {
     /// Read and check who asked what, and what came of it
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Send device credentials to the vaults of sites, and see what became of them
+    #[command(subcommand)]
+    Credentials(credentials::Command),
     /// Look at all parts of the fleet and say what to do
     Doctor(doctor::Args),
     /// Print a completion script for a shell
@@ -96,6 +99,7 @@ impl Command {
             Self::Status(_) => "status",
             Self::Admin(_) => "admin",
             Self::Audit(_) => "audit",
+            Self::Credentials(_) => "credentials",
             Self::Doctor(_) => "doctor",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
@@ -123,6 +127,7 @@ impl Command {
             Self::Status(args) => args.run(io).await,
             Self::Admin(command) => command.run(io).await,
             Self::Audit(command) => command.run(io).await,
+            Self::Credentials(command) => command.run(io).await,
             Self::Doctor(args) => args.run(io).await,
             Self::Completions(args) => args.run(io),
             Self::Man(args) => args.run(io),

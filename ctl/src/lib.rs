@@ -27,6 +27,7 @@ mod id;
 mod import;
 mod inventory;
 mod io;
+mod known_agents;
 mod mapping;
 mod moment;
 mod output;

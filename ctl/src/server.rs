@@ -27,6 +27,7 @@ use crate::error::CliError;
 use crate::io::Io;
 use crate::signing;
 
+mod credentials;
 mod pictures;
 
 /// The time allowed for one answer, beyond what the request itself asks to be held.

@@ -63,14 +63,19 @@ pub(crate) async fn sign_job(
     }
 }
 
-fn operator_key(file: &Path) -> Result<KeyPair, CliError> {
+/// Reads the key with which an operator signs.
+///
+/// # Errors
+///
+/// `config.*`, `trust.invalid`.
+pub(crate) fn operator_key(file: &Path) -> Result<KeyPair, CliError> {
     let text = closed_file::read(file, None, FILE_MAX).map_err(|error| {
         CliError::new(error.code(), "the operator's key cannot be read").because(&error)
     })?;
     key_of_credentials(&text).map_err(|error| unusable(&error))
 }
 
-fn unusable(error: &TrustError) -> CliError {
+pub(crate) fn unusable(error: &TrustError) -> CliError {
     CliError::new(error.code(), "the operator's key cannot sign").because(error)
 }
 

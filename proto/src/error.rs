@@ -370,6 +370,12 @@ registry! {
     TrustForbidden = "trust.forbidden", Refused, retry false;
     /// A job changes devices, and no order that the agent believes covers just this work.
     OrderRefused = "trust.order_refused", Refused, retry false;
+    /// No operator whose word counts has pushed this credential to just this agent.
+    PushRefused = "trust.push_refused", Refused, retry false;
+    /// The site has this version of the credential, or a newer one, already.
+    PushReplayed = "trust.push_replayed", Refused, retry false;
+    /// A batch of results lacks the signature of the site's agent.
+    ReportUnsigned = "trust.report_unsigned", Refused, retry false;
 
     /// A row of the audit was altered, taken out or moved, or rows at an end of it are missing.
     AuditBroken = "audit.broken", Storage, retry false;

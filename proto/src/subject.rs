@@ -162,6 +162,12 @@ pub enum ApiOp {
     PictureList,
     /// Reads part of a picture.
     PictureRead,
+    /// Lists the sealing keys of agents.
+    CredentialKeys,
+    /// Brings device credentials that are sealed to agents.
+    CredentialPush,
+    /// Lists what became of them.
+    CredentialList,
 }
 
 impl ApiOp {
@@ -176,6 +182,7 @@ impl ApiOp {
             | Self::InventoryEdit
             | Self::InventoryResults
             | Self::SiteAdd
+            | Self::CredentialPush
             | Self::RosterUpdate => true,
             Self::JobList
             | Self::JobShow
@@ -191,7 +198,9 @@ impl ApiOp {
             | Self::CoordinatorCheck
             | Self::AuditList
             | Self::PictureList
-            | Self::PictureRead => false,
+            | Self::PictureRead
+            | Self::CredentialKeys
+            | Self::CredentialList => false,
         }
     }
 
@@ -220,6 +229,9 @@ impl ApiOp {
         Self::AuditList,
         Self::PictureList,
         Self::PictureRead,
+        Self::CredentialKeys,
+        Self::CredentialPush,
+        Self::CredentialList,
     ];
 
     /// The two tokens in the subject.
@@ -249,6 +261,9 @@ impl ApiOp {
             Self::AuditList => ("audit", "list"),
             Self::PictureList => ("picture", "list"),
             Self::PictureRead => ("picture", "read"),
+            Self::CredentialKeys => ("credential", "keys"),
+            Self::CredentialPush => ("credential", "push"),
+            Self::CredentialList => ("credential", "list"),
         }
     }
 }

@@ -132,6 +132,28 @@ async fn a_password_stays_in_the_file_of_its_site() {
     fleet.joined("one", "acme/depot-1").await;
     fleet.start_agent("one");
     fleet.until_online("acme/depot-1").await;
+    // The same password once more, from the centre into the site's vault.
+    let typed = fleet.path("typed");
+    std::fs::write(&typed, PASSWORD).unwrap();
+    std::fs::set_permissions(&typed, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let typed_name = typed.to_str().unwrap();
+    let push = [
+        "credentials",
+        "push",
+        "pushed",
+        "--user",
+        "admin",
+        "--for",
+        "any",
+    ];
+    let rest = ["--all", "--password-file", typed_name];
+    let pushed = fleet
+        .as_operator("admin", &[&push[..], &rest].concat())
+        .await;
+    let pushed = pushed.ended(0);
+    assert!(pushed.stdout.contains("accepted"), "{pushed:?}");
+    std::fs::remove_file(typed).unwrap();
+
     let inventory = inventories.last().unwrap().to_str().unwrap();
     let import = ["inventory", "import", inventory, "--site", "acme/depot-1"];
     let _ = fleet.as_operator("admin", &import).await.ended(0);
@@ -146,7 +168,12 @@ async fn a_password_stays_in_the_file_of_its_site() {
         !seen.load(Ordering::Relaxed),
         "a message holds the password"
     );
-    for line in fleet.logs().iter().chain([&said.stdout, &said.stderr]) {
+    for line in
+        fleet
+            .logs()
+            .iter()
+            .chain([&said.stdout, &said.stderr, &pushed.stdout, &pushed.stderr])
+    {
         assert!(!line.contains(PASSWORD), "{line}");
     }
     let folder = fleet.path("");

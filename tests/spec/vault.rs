@@ -104,5 +104,30 @@ async fn an_agent_asks_with_what_its_vault_holds_and_takes_up_changes() {
     let found = scan(&fleet).await;
     assert!(found.values().all(String::is_empty), "{found:?}");
     assert_eq!(fleet.simulator.totals().logins_failed, 1);
+
+    // Tried at the box, while nobody else uses the data folder.
+    let address = address.as_str();
+    let running = credentials(&fleet, &["test", "own", address]).await;
+    assert!(running.stderr.contains("storage.locked"), "{running:?}");
+    fleet.kill_agent(SITES[0]).await;
+    let good = credentials(&fleet, &["test", "own", address])
+        .await
+        .ended(0);
+    assert_eq!(good.stdout, format!("{address}  good\n"));
+    let wrong = write_password(&fleet, "wrong", "Wrong-2027");
+    let set = ["set", "own", "--user", "admin", "--password-file", &wrong];
+    let _ = credentials(&fleet, &set).await.ended(0);
+    for _ in 0..2 {
+        let bad = credentials(&fleet, &["test", "own", address])
+            .await
+            .ended(1);
+        assert!(bad.stdout.contains("device.login_rejected"), "{bad:?}");
+    }
+    // The recorder has refused it twice, so it is not sent a third time.
+    let spent = credentials(&fleet, &["test", "own", address])
+        .await
+        .ended(1);
+    assert!(spent.stdout.contains("device.attempts_spent"), "{spent:?}");
+    assert_eq!(fleet.simulator.totals().logins_failed, 3);
     assert!(!holds_password(&fleet.agent_folder(SITES[0])));
 }

@@ -159,6 +159,16 @@ impl GovernedFleet {
         program.args(arguments).run(COMMAND_LIMIT).await.into()
     }
 
+    /// Runs `tvt-agent` in the folder above the fleet's.
+    ///
+    /// # Panics
+    ///
+    /// It takes longer than a test may.
+    pub async fn agent(&self, arguments: &[&str]) -> Said {
+        let program = self.program("tvt-agent").args(arguments);
+        program.run(COMMAND_LIMIT).await.into()
+    }
+
     /// Prints a join string for a site.
     ///
     /// # Panics

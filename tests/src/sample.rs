@@ -24,6 +24,7 @@ pub fn want(site: &SiteId, revision: u64) -> WantDoc {
         issued_at: UtcMillis::new(1_793_000_000_000),
         jobs: Vec::new(),
         operators: None,
+        credentials: Vec::new(),
     }
 }
 

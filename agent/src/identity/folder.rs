@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tvtfleet_bus::closed_file::{self, ClosedFileError};
+use tvtfleet_bus::publish::Outgoing;
 use tvtfleet_bus::trust::{KeyPair, SignedDocument, XKey, credentials};
 use tvtfleet_bus::{ConnectOptions, NatsSettings};
 use tvtfleet_proto::model::id::SiteId;
@@ -160,6 +161,15 @@ impl Identity {
         Ok(self.user()?.public_key())
     }
 
+    /// The public sealing key: what credentials are sealed to.
+    ///
+    /// # Errors
+    ///
+    /// `config.*`, `trust.invalid`.
+    pub fn curve_key(&self) -> Result<String, IdentityError> {
+        Ok(self.curve()?.public_key())
+    }
+
     /// How to connect, where the configuration names no servers of its own.
     #[must_use]
     pub fn settings(&self) -> NatsSettings {
@@ -192,12 +202,21 @@ impl Identity {
         &self.facts.coordinator
     }
 
+    /// Signs a batch of results as this agent's.
+    ///
+    /// # Errors
+    ///
+    /// `config.*`, `trust.invalid`.
+    pub(crate) fn sign_batch(&self, outgoing: Outgoing) -> Result<Outgoing, IdentityError> {
+        Ok(outgoing.signed(&self.user()?)?)
+    }
+
     pub(super) fn user(&self) -> Result<KeyPair, IdentityError> {
         let seed = self.secret(USER_SEED)?;
         KeyPair::from_seed(seed.expose().trim()).map_err(IdentityError::key)
     }
 
-    pub(super) fn curve(&self) -> Result<XKey, IdentityError> {
+    pub(crate) fn curve(&self) -> Result<XKey, IdentityError> {
         let seed = self.secret(CURVE_SEED)?;
         XKey::from_seed(seed.expose().trim()).map_err(IdentityError::key)
     }

@@ -42,7 +42,7 @@ impl<T> Batcher<T> {
 
     /// Adds an item. Events wait for nothing.
     pub(super) fn push(&mut self, now: Instant, item: OutItem, tag: T) {
-        self.urgent |= matches!(item, OutItem::Event(_));
+        self.urgent |= matches!(item, OutItem::Event(_) | OutItem::Credential(_));
         let item = to_wire(item);
         self.bytes = self.bytes.saturating_add(item.encoded_len());
         self.items.push(item);

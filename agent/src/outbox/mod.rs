@@ -20,4 +20,4 @@ pub(crate) use shared::encode;
 pub(crate) use shared::{SpoolShared, filler, sealed_batch};
 #[cfg(feature = "simulation")]
 pub(crate) use window::{Generation, Verdict, Window};
-pub(crate) use writer::{Writer, WriterHandle};
+pub(crate) use writer::{Stopped, Writer, WriterHandle};

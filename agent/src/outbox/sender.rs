@@ -22,6 +22,7 @@ use tvtfleet_proto::wire::v1;
 use super::shared::{SpoolShared, decode, encode, filler};
 use super::window::{Generation, Verdict, Window};
 use crate::chain::Chain;
+use crate::identity::Identity;
 use crate::spool::{Spool, SpoolError, SpoolRecord};
 
 /// Bytes read from the spool at a time.
@@ -46,6 +47,8 @@ pub(crate) struct Sender {
     acks: Acks,
     refused: Option<ErrorCode>,
     clock: Arc<dyn Clock>,
+    /// Signs what is sent; `None` without an identity.
+    signer: Option<Identity>,
 }
 
 impl Sender {
@@ -56,6 +59,7 @@ impl Sender {
         backoff: Backoff,
         watermarks: mpsc::Receiver<Watermark>,
         clock: Arc<dyn Clock>,
+        signer: Option<Identity>,
     ) -> Self {
         let (committed, last) = shared.peek(|spool| {
             (
@@ -79,6 +83,7 @@ impl Sender {
             acks: FuturesUnordered::new(),
             refused: None,
             clock,
+            signer,
         }
     }
 
@@ -200,6 +205,17 @@ impl Sender {
             })
         });
         if let Some(outgoing) = reopened {
+            let outgoing = match &self.signer {
+                Some(identity) => match identity.sign_batch(outgoing) {
+                    Ok(signed) => signed,
+                    Err(error) => {
+                        tracing::error!(error.r#type = %error.code(), error = %Chain(&error), "results cannot be signed");
+                        self.pause();
+                        return None;
+                    }
+                },
+                None => outgoing,
+            };
             let bytes = outgoing.body.len();
             return Some((outgoing, bytes));
         }

@@ -17,6 +17,8 @@ use super::selector::Selector;
 
 /// The most entries of a vault.
 const ENTRIES_MAX: usize = 1000;
+/// The most labels of which a push is remembered.
+const MARKS_MAX: usize = 4000;
 /// The most selectors of an entry.
 const SELECTORS_MAX: usize = 256;
 /// Bytes of a fingerprint that are shown.
@@ -75,10 +77,31 @@ impl Entry {
     }
 }
 
+/// The push that a label took last. It stays when the label is taken out, so that an old push cannot
+/// bring back what was in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mark {
+    version: u64,
+    push: String,
+}
+
+/// Why a push is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PushFault {
+    /// This version, or a newer one, is there or was there.
+    #[error("version {0} is or was in the vault")]
+    Replayed(u64),
+    /// There is too much of something.
+    #[error("{0}")]
+    Full(&'static str),
+}
+
 /// The entries by label.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
     entries: BTreeMap<CredentialLabel, Entry>,
+    marks: BTreeMap<CredentialLabel, Mark>,
 }
 
 impl Book {
@@ -105,12 +128,7 @@ impl Book {
         selectors: Vec<Selector>,
         expires: Option<UtcMillis>,
     ) -> Result<u64, &'static str> {
-        if selectors.len() > SELECTORS_MAX {
-            return Err("more than 256 selectors for one label");
-        }
-        if self.entries.len() >= ENTRIES_MAX && !self.entries.contains_key(&label) {
-            return Err("more than 1000 labels");
-        }
+        self.check_room(&label, &selectors)?;
         let before = self.entries.get(&label).map_or(0, |entry| entry.version);
         let version = before.saturating_add(1);
         let entry = Entry {
@@ -121,6 +139,56 @@ impl Book {
         };
         self.entries.insert(label, entry);
         Ok(version)
+    }
+
+    /// Puts a credential that was pushed under its label, with the push's own version. The same push
+    /// again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`PushFault`].
+    pub fn take_push(
+        &mut self,
+        label: CredentialLabel,
+        entry: Entry,
+        push: &str,
+    ) -> Result<(), PushFault> {
+        let mark = self.marks.get(&label);
+        if mark.is_some_and(|mark| mark.version == entry.version && mark.push == push) {
+            return Ok(());
+        }
+        let pushed = mark.map_or(0, |mark| mark.version);
+        let here = self.entries.get(&label).map_or(0, |entry| entry.version);
+        let newest = pushed.max(here);
+        if entry.version <= newest {
+            return Err(PushFault::Replayed(newest));
+        }
+        self.check_room(&label, &entry.selectors)
+            .map_err(PushFault::Full)?;
+        if self.marks.len() >= MARKS_MAX && !self.marks.contains_key(&label) {
+            return Err(PushFault::Full("more than 4000 labels were pushed"));
+        }
+        let mark = Mark {
+            version: entry.version,
+            push: push.to_owned(),
+        };
+        self.marks.insert(label.clone(), mark);
+        self.entries.insert(label, entry);
+        Ok(())
+    }
+
+    fn check_room(
+        &self,
+        label: &CredentialLabel,
+        selectors: &[Selector],
+    ) -> Result<(), &'static str> {
+        if selectors.len() > SELECTORS_MAX {
+            return Err("more than 256 selectors for one label");
+        }
+        if self.entries.len() >= ENTRIES_MAX && !self.entries.contains_key(label) {
+            return Err("more than 1000 labels");
+        }
+        Ok(())
     }
 
     /// Takes a label out. Returns whether it was there.
@@ -189,17 +257,34 @@ impl Book {
             };
             (label.to_string(), stored)
         });
-        let entries: BTreeMap<String, Stored> = entries.collect();
-        serde_json::to_vec(&entries).map(Zeroizing::new)
+        let marks = self.marks.iter();
+        let marks = marks.map(|(label, mark)| (label.to_string(), mark.clone()));
+        let text = Text {
+            entries: entries.collect(),
+            marks: marks.collect(),
+        };
+        serde_json::to_vec(&text).map(Zeroizing::new)
     }
 
-    /// Reads the text that was sealed.
-    pub(super) fn read(text: &[u8]) -> Result<Self, String> {
+    /// Reads the text that was sealed. `has_marks` is false for the first version, which had entries
+    /// only.
+    pub(super) fn read(text: &[u8], has_marks: bool) -> Result<Self, String> {
+        let stored = if has_marks {
+            serde_json::from_slice(text)
+        } else {
+            serde_json::from_slice(text).map(|entries| Text {
+                entries,
+                marks: BTreeMap::new(),
+            })
+        };
         // The parser's own words could show part of a password.
-        let stored: BTreeMap<String, Stored> =
-            serde_json::from_slice(text).map_err(|error| format!("line {}", error.line()))?;
-        let mut entries = BTreeMap::new();
-        for (label, stored) in stored {
+        let stored: Text = stored.map_err(|error| format!("line {}", error.line()))?;
+        let (mut entries, mut marks) = (BTreeMap::new(), BTreeMap::new());
+        for (label, mark) in stored.marks {
+            let label = label.parse().map_err(|error| format!("{error}"))?;
+            marks.insert(label, mark);
+        }
+        for (label, stored) in stored.entries {
             let label: CredentialLabel = label.parse().map_err(|error| format!("{error}"))?;
             let selectors = stored.selectors.iter().map(|text| text.parse());
             let selectors = selectors.collect::<Result<_, _>>();
@@ -214,8 +299,16 @@ impl Book {
             };
             entries.insert(label, entry);
         }
-        Ok(Self { entries })
+        Ok(Self { entries, marks })
     }
+}
+
+/// What is sealed.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    entries: BTreeMap<String, Stored>,
+    marks: BTreeMap<String, Mark>,
 }
 
 /// An entry inside the sealed part.
@@ -352,9 +445,53 @@ mod tests {
         let after = book.entry(&label).unwrap().fingerprint(&label);
         assert_ne!(before, after);
         assert_eq!(after.len(), 23);
-        let read = Book::read(&book.write().unwrap()).unwrap();
+        let read = Book::read(&book.write().unwrap(), true).unwrap();
         assert_eq!(read.entry(&label).unwrap().fingerprint(&label), after);
         assert!(!format!("{read:?}").contains("other"));
         assert!(book.remove(&label) && !book.remove(&label));
+    }
+
+    #[test]
+    fn a_push_is_taken_once_and_only_upwards() {
+        let mut book = Book::default();
+        let label = || -> CredentialLabel { "a".parse().unwrap() };
+        let entry = |version| Entry {
+            credential: Credential {
+                username: format!("v{version}"),
+                password: Secret::new("pw"),
+            },
+            selectors: Vec::new(),
+            version,
+            expires: None,
+        };
+        assert_eq!(book.take_push(label(), entry(10), "one"), Ok(()));
+        assert_eq!(
+            book.take_push(label(), entry(10), "one"),
+            Ok(()),
+            "asked again"
+        );
+        let replayed = Err(PushFault::Replayed(10));
+        assert_eq!(book.take_push(label(), entry(10), "two"), replayed);
+        assert_eq!(book.take_push(label(), entry(9), "two"), replayed);
+        // What somebody sets at the box counts on, and what is taken out stays out.
+        let by_hand = entry(0).credential;
+        assert_eq!(book.set(label(), by_hand, Vec::new(), None), Ok(11));
+        let replayed = Err(PushFault::Replayed(11));
+        assert_eq!(book.take_push(label(), entry(11), "two"), replayed);
+        assert!(book.remove(&label()));
+        let book = Book::read(&book.write().unwrap(), true).unwrap();
+        let mut book = Book::read(&book.write().unwrap(), true).unwrap();
+        let replayed = Err(PushFault::Replayed(10));
+        assert_eq!(book.take_push(label(), entry(10), "two"), replayed);
+        assert_eq!(book.take_push(label(), entry(12), "two"), Ok(()));
+        assert_eq!(book.entry(&label()).unwrap().version, 12);
+    }
+
+    #[test]
+    fn a_vault_of_the_first_version_opens() {
+        let text = br#"{"a":{"username":"u","password":"p","selectors":["any"],"version":3,"expires_ms":null}}"#;
+        let book = Book::read(text, false).unwrap();
+        assert_eq!(book.entry(&"a".parse().unwrap()).unwrap().version, 3);
+        assert!(Book::read(text, true).is_err());
     }
 }

@@ -17,7 +17,8 @@ use super::key::VaultKey;
 
 /// The largest vault, in bytes.
 const FILE_MAX: u64 = 8 * 1024 * 1024;
-const VERSION: u32 = 1;
+/// Since 2, what was pushed is remembered beside the entries.
+const VERSION: u32 = 2;
 const SALT_BYTES: usize = 16;
 const NONCE_BYTES: usize = 24;
 
@@ -126,7 +127,7 @@ impl VaultFile {
         };
         let sealed: Sealed =
             serde_json::from_str(text.expose()).map_err(|error| damaged(&error.to_string()))?;
-        if sealed.version != VERSION {
+        if !(1..=VERSION).contains(&sealed.version) {
             return Err(damaged("another version"));
         }
         let bytes = |text: &str| bytes_of(text).ok_or_else(|| damaged("not hexadecimal"));
@@ -141,7 +142,7 @@ impl VaultFile {
             .cipher(&salt)?
             .decrypt(Nonce::from_slice(&nonce), bytes(&sealed.sealed)?.as_slice())
             .map_err(|_| VaultError::Sealed(self.path.clone()))?;
-        Book::read(&Zeroizing::new(opened)).map_err(|reason| damaged(&reason))
+        Book::read(&Zeroizing::new(opened), sealed.version > 1).map_err(|reason| damaged(&reason))
     }
 
     /// Changes the vault: reads it, lets `change` at it, and writes it. Two programs wait for each other.

@@ -9,7 +9,7 @@ mod key;
 mod selector;
 mod source;
 
-pub use book::{Book, Entry, Wanted};
+pub use book::{Book, Entry, PushFault, Wanted};
 pub use file::{VaultError, VaultFile};
 pub use key::VaultKey;
 pub use selector::{BadSelector, Selector};

@@ -32,6 +32,17 @@ pub enum Selector {
 pub struct BadSelector(pub String);
 
 impl Selector {
+    /// The address, where it stands for a single one.
+    #[must_use]
+    pub fn single(&self) -> Option<std::net::IpAddr> {
+        match self {
+            Self::Network(network) if network.prefix_len() == network.max_prefix_len() => {
+                Some(network.addr())
+            }
+            Self::Network(_) | Self::Any | Self::Name(_) | Self::Mac(_) => None,
+        }
+    }
+
     /// How closely it names a device, where it does: more is closer. Ethernet addresses come before
     /// networks, these by their length, and these before names by the number of given characters.
     pub(super) fn closeness(&self, wanted: &Wanted<'_>) -> Option<u32> {

@@ -116,6 +116,7 @@ impl Centre {
             issued_at: SystemClock.now(),
             jobs,
             operators: None,
+            credentials: Vec::new(),
         };
         let stored = write_want(&self.bus, &doc, stored).await.unwrap();
         self.with(|known| known.stored = Some(stored));
@@ -268,6 +269,7 @@ fn apply(known: &mut Known, sequence: Sequence, items: Vec<OutItem>) {
             OutItem::Report(report) => known.reports.push(*report),
             OutItem::Event(event) => known.events.push(event),
             OutItem::Searched(searched) => known.searched.push(*searched),
+            OutItem::Credential(_) => {}
         }
     }
     while known.sparse.remove(&known.committed.next()) {

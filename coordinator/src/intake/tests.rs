@@ -30,6 +30,7 @@ fn message(subject: &str, body: Vec<u8>, error: MessageError) -> OutMessage {
         context: RemoteContext::default(),
         batch: Err(error),
         raw: body.into(),
+        signature: Vec::new(),
     }
 }
 
@@ -120,4 +121,38 @@ fn causes_are_named() {
         chain(&error),
         "cannot store results: stored entry is damaged: no host"
     );
+}
+
+#[test]
+fn only_the_agent_that_counts_speaks_for_a_site_that_has_one() {
+    use tvtfleet_bus::trust::{KeyPair, prove_batch};
+
+    let site: SiteId = "acme/depot".parse().unwrap();
+    let (agent, other) = (KeyPair::new_user(), KeyPair::new_user());
+    let key = AgentKey {
+        site: site.clone(),
+        user_key: agent.public_key(),
+        curve_key: String::new(),
+        hostname: String::new(),
+        enrolled_at: UtcMillis::new(0),
+    };
+    let signers = BTreeMap::from([(site.clone(), key)]);
+    let subject = subject::out(&site, Lane::Events);
+    let by = |key: Option<&KeyPair>| {
+        let plain = message(&subject, b"body".to_vec(), bad_field());
+        let signature = key.map(|key| prove_batch(key, &site, b"body").unwrap());
+        let read = OutMessage {
+            signature: signature.unwrap_or_default(),
+            ..plain
+        };
+        let checked = signed(&signers, &read);
+        checked.map_err(|refusal| refusal.content.unwrap_err().code)
+    };
+    assert_eq!(by(Some(&agent)), Ok(()));
+    assert_eq!(by(Some(&other)), Err(ErrorCode::ReportUnsigned));
+    assert_eq!(by(None), Err(ErrorCode::ReportUnsigned));
+    // A site that never joined goes on as it did.
+    let open = subject::out(&"acme/open".parse().unwrap(), Lane::Events);
+    let plain = message(&open, b"body".to_vec(), bad_field());
+    assert!(signed(&signers, &plain).is_ok());
 }

@@ -34,6 +34,15 @@ pub(crate) struct SiteJob {
     pub(crate) order: Option<SignedStatement>,
 }
 
+/// What a site is told besides its jobs: at most half of [`WANT_MAX`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    /// Whose orders count.
+    pub(crate) operators: Option<SignedStatement>,
+    /// Credentials for its vault.
+    pub(crate) credentials: Vec<SignedStatement>,
+}
+
 /// The want document of a site: its open jobs, oldest first, in at most [`WANT_MAX`] bytes.
 ///
 /// Where everything does not fit, the largest work is left out first and fetched by the agent.
@@ -43,7 +52,7 @@ pub(crate) fn document(
     revision: WantRevision,
     issued_at: UtcMillis,
     jobs: Vec<SiteJob>,
-    operators: Option<SignedStatement>,
+    told: Told,
 ) -> WantDoc {
     let mut wants: Vec<JobWant> = jobs.into_iter().map(want).collect();
     let mut sizes: Vec<(usize, usize)> = wants.iter().map(size).collect();
@@ -52,7 +61,8 @@ pub(crate) fn document(
         revision,
         issued_at,
         jobs: Vec::new(),
-        operators,
+        operators: told.operators,
+        credentials: told.credentials,
     };
     let fixed = v1::WantDoc::from(empty.clone())
         .encoded_len()
@@ -166,7 +176,13 @@ mod tests {
 
     fn build(jobs: Vec<SiteJob>) -> WantDoc {
         let site = "acme/depot".parse().unwrap();
-        document(&site, WantRevision(7), UtcMillis::new(5), jobs, None)
+        document(
+            &site,
+            WantRevision(7),
+            UtcMillis::new(5),
+            jobs,
+            Told::default(),
+        )
     }
 
     #[test]

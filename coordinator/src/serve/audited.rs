@@ -30,6 +30,7 @@ const fn changes(op: ApiOp) -> bool {
         | ApiOp::InventoryEdit
         | ApiOp::InventoryResults
         | ApiOp::SiteAdd
+        | ApiOp::CredentialPush
         | ApiOp::RosterUpdate => true,
         ApiOp::JobList
         | ApiOp::JobShow
@@ -45,7 +46,9 @@ const fn changes(op: ApiOp) -> bool {
         | ApiOp::CoordinatorCheck
         | ApiOp::AuditList
         | ApiOp::PictureList
-        | ApiOp::PictureRead => false,
+        | ApiOp::PictureRead
+        | ApiOp::CredentialKeys
+        | ApiOp::CredentialList => false,
     }
 }
 

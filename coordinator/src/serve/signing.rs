@@ -4,6 +4,7 @@ use tvtfleet_bus::trust::{ChangeOrder, OperatorList, OrderFault, SignedDocument}
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::{ApiError, SignJob, UnsignedWork};
 use tvtfleet_proto::model::audit::AuditEntry;
+use tvtfleet_proto::model::id::TenantId;
 use tvtfleet_proto::model::signed::SignedStatement;
 use tvtfleet_proto::subject::ApiOp;
 use tvtfleet_proto::wire::v1;
@@ -77,17 +78,26 @@ fn open(
     site: &tvtfleet_proto::model::id::SiteId,
     signed: SignedStatement,
 ) -> Result<ChangeOrder, OrderFault> {
-    let list = trust
-        .operators_of(&site.tenant)
-        .and_then(|list| OperatorList::read(&list, trust.authority(), &site.tenant).ok())
-        .filter(|list| list.keys.contains(&caller.user_key))
-        .ok_or(OrderFault::Signer)?;
-    let own = OperatorList {
-        keys: vec![caller.user_key.clone()],
-        ..list
-    };
+    let own = own_list(trust, caller, &site.tenant)?;
     let document = SignedDocument::from(v1::SignedDocument::from(signed));
     own.order(&document)
+}
+
+/// The list that agents of a tenant have, with the caller alone on it.
+pub(super) fn own_list(
+    trust: &Trust,
+    caller: &Caller,
+    tenant: &TenantId,
+) -> Result<OperatorList, OrderFault> {
+    let list = trust
+        .operators_of(tenant)
+        .and_then(|list| OperatorList::read(&list, trust.authority(), tenant).ok())
+        .filter(|list| list.keys.contains(&caller.user_key))
+        .ok_or(OrderFault::Signer)?;
+    Ok(OperatorList {
+        keys: vec![caller.user_key.clone()],
+        ..list
+    })
 }
 
 fn refusal(fault: OrderFault) -> ApiError {

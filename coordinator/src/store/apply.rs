@@ -29,7 +29,7 @@ use super::found::{self, Part};
 use super::producers::{self, Speaker};
 use super::report::{Asked, Kept, apply_report};
 use super::state::{Item, State};
-use super::{brake, job_rows, pictures, quarantine, sighting, sites, stream};
+use super::{brake, job_rows, pictures, pushes, quarantine, sighting, sites, stream};
 
 /// The most devices of one site of a job, those found among them.
 const TARGETS_MAX: u32 = 100_000;
@@ -231,6 +231,10 @@ impl Work<'_> {
         match content {
             OutItem::Report(report) => self.report(speaker, report, state),
             OutItem::Searched(searched) => self.searched(speaker, *searched),
+            OutItem::Credential(answer) => {
+                self.applied.wants |= pushes::answered(self.db, speaker.site, &answer, self.now)?;
+                Ok(Ok(()))
+            }
             OutItem::Event(event) => {
                 let (job, announced) = match event {
                     SiteEvent::Accepted { job, .. } => (job, None),

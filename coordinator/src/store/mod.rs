@@ -28,6 +28,7 @@ mod past;
 mod pictures;
 mod producers;
 mod prune;
+mod pushes;
 mod quarantine;
 mod query;
 mod reign;
@@ -95,6 +96,7 @@ pub(crate) mod job {
 /// Reading and changing sites, and what their agents said.
 pub(crate) mod site {
     pub(crate) use super::producers::{Claim, claim};
+    pub(crate) use super::quarantine::unsigned;
     pub(crate) use super::sites::{Standing, add, list, remember_seen, standings};
     pub(crate) use super::stream::{position, restart};
     pub(crate) use super::wants::{DirtyWant, Written, all, dirty, work, written};
@@ -112,6 +114,11 @@ pub(crate) mod picture {
     pub(crate) use super::pictures::{
         PictureBounds, drop_out, find, forget, keep, list, lose, stored, unneeded,
     };
+}
+
+/// Credentials that operators push to sites.
+pub(crate) mod credential {
+    pub(crate) use super::pushes::{Push, list, sealing_keys, store};
 }
 
 /// Whom the fleet believes.

@@ -98,7 +98,7 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<SignedStatement, DbError> {
         .map_err(|error| DbError::damaged("an order", error))
 }
 
-fn pack(signed: &SignedStatement) -> Vec<u8> {
+pub(super) fn pack(signed: &SignedStatement) -> Vec<u8> {
     v1::SignedDocument::from(signed.clone()).encode_to_vec()
 }
 

@@ -57,6 +57,16 @@ pub(crate) fn prune(db: &Connection, cutoffs: &Cutoffs, portion: u32) -> Result<
             return Ok(gone);
         }
     }
+    // What nobody takes any more is not kept, sealed as it is.
+    let gone = db
+        .prepare_cached(
+            "UPDATE credential_pushes SET document = NULL
+             WHERE document IS NOT NULL AND not_after < ?1",
+        )?
+        .execute([cutoffs.now.millis()])?;
+    if gone > 0 {
+        return Ok(gone);
+    }
     match cutoffs.audit {
         Some(before) => audit_rows::prune(db, before, cutoffs.now, portion),
         None => Ok(0),

@@ -15,6 +15,25 @@ const BODY_MAX: usize = 64 * 1024;
 /// The longest reason, in characters.
 const REASON_MAX: usize = 300;
 
+/// The sites whose messages were refused for want of a signature, with how many and when last; those of
+/// the last time first.
+pub(crate) fn unsigned(
+    db: &Connection,
+    limit: u32,
+) -> Result<Vec<(String, u64, UtcMillis)>, DbError> {
+    let mut query = db.prepare_cached(
+        "SELECT subject, count(*) AS number, max(at) AS last FROM quarantine WHERE code = ?1
+         GROUP BY subject ORDER BY last DESC LIMIT ?2",
+    )?;
+    let code = ErrorCode::ReportUnsigned.as_str();
+    let rows = query.query_map(params![code, limit], |row| {
+        let last = UtcMillis::new(row.get("last")?);
+        let number = super::columns::unsigned(row.get("number")?);
+        Ok((row.get("subject")?, number, last))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// Sets a message or item aside.
 pub(super) fn add(
     db: &Connection,

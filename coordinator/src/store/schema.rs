@@ -56,6 +56,10 @@ const STEPS: &[Step] = &[
         sql: include_str!("schema-11.sql"),
         fill: None,
     },
+    Step {
+        sql: include_str!("schema-12.sql"),
+        fill: None,
+    },
 ];
 
 /// Fills what a step made room for.

@@ -27,7 +27,7 @@ impl From<OutItem> for Item {
     fn from(content: OutItem) -> Self {
         let state = match &content {
             OutItem::Report(report) => State::of_report(report),
-            OutItem::Event(_) | OutItem::Searched(_) => None,
+            OutItem::Event(_) | OutItem::Searched(_) | OutItem::Credential(_) => None,
         };
         Self { content, state }
     }

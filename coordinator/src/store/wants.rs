@@ -9,6 +9,7 @@ use tvtfleet_proto::model::id::{JobId, SiteId, TargetNo, WantRevision};
 use tvtfleet_proto::model::inventory::DEFAULT_PORT;
 use tvtfleet_proto::model::job::WorkOptions;
 use tvtfleet_proto::model::mac::MacAddr;
+use tvtfleet_proto::model::signed::SignedStatement;
 use tvtfleet_proto::model::want::{SiteWork, Target};
 
 use crate::jobs::fanout::SiteJob;
@@ -17,7 +18,7 @@ use super::columns::{JobRow, SiteRow, count, job_id, moment, signed, site_id, un
 use super::device_rows::{read_mac, unpack_entry};
 use super::error::DbError;
 use super::sighting::host_of;
-use super::{job_rows, orders, sites, undo};
+use super::{job_rows, orders, pushes, sites, undo};
 
 /// Addresses of known devices that a discovery is told.
 const KNOWN_MAX: u32 = 4_096;
@@ -33,6 +34,8 @@ pub(crate) struct DirtyWant {
     pub(crate) bucket: Option<u64>,
     /// Its open jobs, oldest first.
     pub(crate) jobs: Vec<SiteJob>,
+    /// The credentials that it has not answered.
+    pub(crate) credentials: Vec<SignedStatement>,
 }
 
 /// What the bucket holds for a site now.
@@ -65,6 +68,7 @@ pub(crate) fn dirty(db: &Connection, limit: usize) -> Result<Vec<DirtyWant>, DbE
             revision: WantRevision(unsigned(row.get("want_revision")?)),
             bucket: row.get::<_, Option<i64>>("want_bucket")?.map(unsigned),
             jobs: open_jobs(db, site)?,
+            credentials: pushes::waiting(db, site)?,
         });
     }
     Ok(dirty)

@@ -49,11 +49,14 @@ const fn needed(op: ApiOp) -> Role {
         | ApiOp::CoordinatorCheck
         | ApiOp::PictureList
         | ApiOp::PictureRead
+        | ApiOp::CredentialKeys
+        | ApiOp::CredentialList
         // What counts there is the authority's signature.
         | ApiOp::RosterUpdate => Role::Viewer,
         ApiOp::JobSubmit
         | ApiOp::JobCancel
         | ApiOp::JobSign
+        | ApiOp::CredentialPush
         | ApiOp::InventoryImport
         | ApiOp::InventoryEdit
         | ApiOp::InventoryResults => Role::Operator,

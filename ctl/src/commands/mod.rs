@@ -7,6 +7,7 @@ pub(crate) mod audit;
 pub(crate) mod backends;
 pub(crate) mod changes;
 pub(crate) mod completions;
+pub(crate) mod credentials;
 pub(crate) mod decode;
 pub(crate) mod device;
 pub(crate) mod diff;

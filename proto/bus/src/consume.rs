@@ -8,9 +8,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::pull::{Config, Stream};
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, ReplayPolicy};
 use async_nats::jetstream::message::Acker;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tvtfleet_proto::envelope::{self, BODY_MAX};
@@ -20,6 +23,7 @@ use tvtfleet_proto::wire::v1;
 
 use crate::connect::{Bus, REQUEST_TIMEOUT};
 use crate::error::{BusError, MessageError};
+use crate::publish::SIGNATURE_HEADER;
 use crate::standing::Mark;
 use crate::streams;
 use crate::trace::RemoteContext;
@@ -38,6 +42,9 @@ const PULL_EXPIRES: Duration = Duration::from_secs(30);
 const PULL_HEARTBEAT: Duration = Duration::from_secs(10);
 /// The longest foreign subject that is kept for a report, in characters.
 const SUBJECT_SHOWN: usize = 120;
+
+/// The longest text of a signature that is looked at, in bytes.
+const SIGNATURE_TEXT_MAX: usize = 256;
 
 /// Which stream it is: a stream that was lost and made again is another one, and cursors into the
 /// old one mean nothing. Nanoseconds since 1970 of its making, as the server tells them.
@@ -66,6 +73,8 @@ pub struct OutMessage {
     pub batch: Result<OutBatch, MessageError>,
     /// The body as it came, for the quarantine.
     pub raw: Bytes,
+    /// The signature that came with it; empty where there is none that can be read.
+    pub signature: Vec<u8>,
 }
 
 /// Tells which stream of results there is now.
@@ -250,6 +259,7 @@ impl OutConsumer {
         Ok(OutMessage {
             stream_sequence,
             context: RemoteContext::from_headers(message.headers.as_ref()),
+            signature: signature_of(message.headers.as_ref()),
             batch: open(&message.subject, &message.payload),
             subject: message.subject.to_string(),
             raw: message.payload,
@@ -294,6 +304,15 @@ async fn found(bus: &Bus) -> Result<async_nats::jetstream::stream::Info, BusErro
 
 pub(crate) fn generation_of(info: &async_nats::jetstream::stream::Info) -> StreamGeneration {
     StreamGeneration(i64::try_from(info.created.unix_timestamp_nanos()).unwrap_or(i64::MAX))
+}
+
+fn signature_of(headers: Option<&HeaderMap>) -> Vec<u8> {
+    let text = headers.and_then(|headers| headers.get(SIGNATURE_HEADER));
+    let text = text
+        .map(|text| text.as_str())
+        .filter(|text| text.len() <= SIGNATURE_TEXT_MAX);
+    text.and_then(|text| BASE64.decode(text).ok())
+        .unwrap_or_default()
 }
 
 fn open(subject: &str, body: &[u8]) -> Result<OutBatch, MessageError> {

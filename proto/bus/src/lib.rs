@@ -32,6 +32,7 @@ mod options;
 mod otlp;
 pub mod peer_certificate;
 pub mod picture;
+pub mod prompt;
 pub mod publish;
 pub mod replica;
 pub mod rpc;

@@ -11,7 +11,10 @@ use std::task::{Context, Poll};
 
 use async_nats::header::HeaderMap;
 use async_nats::jetstream::message::PublishMessage;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use nkeys::KeyPair;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use tvtfleet_proto::envelope::{self, BODY_MAX};
@@ -25,6 +28,7 @@ use crate::connect::{Bus, REQUEST_TIMEOUT};
 use crate::error::{BusError, MessageError};
 use crate::streams::OUT_MESSAGE_MAX;
 use crate::trace;
+use crate::trust::{TrustError, prove_batch};
 use crate::want::publish_error;
 
 const WHAT: &str = "batch of results";
@@ -46,7 +50,14 @@ pub struct Outgoing {
     pub body: Bytes,
     /// The trace it belongs to, a W3C `traceparent`; empty where there is none.
     pub traceparent: String,
+    /// The agent's signature over it; empty from agents without keys.
+    pub signature: Vec<u8>,
 }
+
+/// The header with the signature of a batch, in base64.
+pub(crate) const SIGNATURE_HEADER: &str = "Tvt-Signature";
+/// Bytes of a signature that are part of its message's id.
+const SIGNATURE_SHOWN: usize = 8;
 
 impl Outgoing {
     /// Seals a batch.
@@ -75,6 +86,20 @@ impl Outgoing {
         ))
     }
 
+    /// Signs it with the agent's key. Another signature makes another message, so that the server drops
+    /// neither for the other.
+    ///
+    /// # Errors
+    ///
+    /// `trust.invalid` where the key has no seed.
+    pub fn signed(mut self, key: &KeyPair) -> Result<Self, TrustError> {
+        self.signature = prove_batch(key, &self.site, &self.body)?;
+        let shown = self.signature.iter().take(SIGNATURE_SHOWN);
+        let shown: String = shown.map(|byte| format!("{byte:02x}")).collect();
+        self.message_id = format!("{}-{shown}", self.message_id);
+        Ok(self)
+    }
+
     fn head(batch: &OutBatch, traceparent: String) -> Self {
         Self {
             site: batch.site.clone(),
@@ -82,6 +107,7 @@ impl Outgoing {
             message_id: batch.message_id(),
             body: Bytes::new(),
             traceparent,
+            signature: Vec::new(),
         }
     }
 }
@@ -136,6 +162,9 @@ impl OutPublisher {
         trace::inject(&span, &mut headers);
         if headers.is_empty() {
             trace::inject_stored(&outgoing.traceparent, &mut headers);
+        }
+        if !outgoing.signature.is_empty() {
+            headers.insert(SIGNATURE_HEADER, BASE64.encode(&outgoing.signature));
         }
         let message = PublishMessage::build()
             .headers(headers)

@@ -13,6 +13,7 @@ mod history;
 mod job;
 mod order;
 mod picture;
+mod push;
 mod replica;
 mod results;
 mod rpc;

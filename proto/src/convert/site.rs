@@ -96,6 +96,7 @@ impl TryFrom<v1::WantDoc> for WantDoc {
             issued_at: UtcMillis::new(wire.issued_at_ms),
             jobs: all(wire.jobs)?,
             operators: wire.operators.map(Into::into),
+            credentials: wire.credentials.into_iter().map(Into::into).collect(),
         })
     }
 }
@@ -109,6 +110,7 @@ impl From<WantDoc> for v1::WantDoc {
             issued_at_ms: model.issued_at.millis(),
             jobs: into_all(model.jobs),
             operators: model.operators.map(Into::into),
+            credentials: into_all(model.credentials),
         }
     }
 }
@@ -161,6 +163,7 @@ impl TryFrom<v1::OutItem> for OutItem {
             }),
             Item::Done(done) => Self::Event(done.try_into()?),
             Item::Searched(searched) => Self::Searched(Box::new(searched.try_into()?)),
+            Item::Credential(answer) => Self::Credential(answer.try_into()?),
         })
     }
 }
@@ -205,6 +208,7 @@ impl From<OutItem> for v1::OutItem {
             OutItem::Report(report) => Item::Report((*report).into()),
             OutItem::Event(event) => event.into(),
             OutItem::Searched(searched) => Item::Searched((*searched).into()),
+            OutItem::Credential(answer) => Item::Credential(answer.into()),
         };
         Self { item: Some(item) }
     }

@@ -19,6 +19,7 @@ pub mod job;
 pub mod mac;
 pub mod order;
 pub mod picture;
+pub mod push;
 pub mod query;
 pub mod replica;
 pub mod report;

@@ -10,6 +10,7 @@ use super::discovery::Searched;
 use super::id::{CredentialLabel, Epoch, JobId, Sequence, SiteId, TargetNo, WantRevision};
 use super::job::WorkOptions;
 use super::mac::MacAddr;
+use super::push::CredentialAnswer;
 use super::report::DeviceReport;
 use super::signed::SignedStatement;
 use super::time::UtcMillis;
@@ -30,6 +31,8 @@ pub struct WantDoc {
     pub jobs: Vec<JobWant>,
     /// Whose orders count at the site, signed by the fleet's authority; `None` where nobody says.
     pub operators: Option<SignedStatement>,
+    /// Device credentials that operators push to the site, sealed to its agent; oldest first.
+    pub credentials: Vec<SignedStatement>,
 }
 
 /// Whether a job is to run or to stop.
@@ -155,7 +158,7 @@ impl OutBatch {
         let event = self
             .items
             .iter()
-            .any(|item| matches!(item, OutItem::Event(_)));
+            .any(|item| matches!(item, OutItem::Event(_) | OutItem::Credential(_)));
         if event { Lane::Events } else { Lane::Records }
     }
 
@@ -175,6 +178,8 @@ pub enum OutItem {
     Event(SiteEvent),
     /// How the site's discovery for a job went.
     Searched(Box<Searched>),
+    /// What became of a credential that was pushed.
+    Credential(CredentialAnswer),
 }
 
 /// How long a heartbeat may be late before a site counts as offline.

@@ -1,7 +1,9 @@
 //! `tvtctl agents show`.
 
+use tvtfleet_bus::trust::fingerprint;
 use tvtfleet_proto::error::{ErrorCode, ExitStatus};
 use tvtfleet_proto::model::id::SiteId;
+use tvtfleet_proto::model::push::ListSealingKeys;
 
 use crate::commands::backends::BackendRow;
 use crate::config::ServerArgs;
@@ -39,6 +41,16 @@ impl Args {
         };
         if agent.facts.backends.is_empty() {
             io.warn("the agent has not said which backends it has; it may be too old");
+        }
+        let request = ListSealingKeys {
+            sites: vec![self.site.clone()],
+            ..ListSealingKeys::default()
+        };
+        let keys = server.sealing_keys(request).await?;
+        // Compared with what `tvt-agent check` shows on the box.
+        if let Some(key) = keys.first() {
+            io.note(&format!("key          {}", key.user_key));
+            io.note(&format!("sealing key  {}", fingerprint(&key.curve_key)));
         }
         let rows: Vec<BackendRow> = agent.facts.backends.iter().map(BackendRow::from).collect();
         output::list(io, self.format, &rows)?;

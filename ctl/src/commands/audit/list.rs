@@ -21,7 +21,8 @@ requests that were refused, agents that enrol, and the end of every job. What on
 It takes the role of an admin; admins of some tenants see the rows that are about those only.
 
 Kinds: job.submit, job.cancel, job.end, inventory.import, inventory.edit, inventory.results,
-site.add, roster.update, agent.enrol, agent.admit, audit.prune, audit.rewound; the first word
+site.add, roster.update, credential.push, credential.answer, agent.enrol, agent.admit, audit.prune,
+audit.rewound; the first word
 alone stands for all with it.
 
 {}

@@ -9,6 +9,7 @@ mod account;
 mod join;
 mod order;
 mod proof;
+mod push;
 mod roster;
 mod sealed;
 mod signed;
@@ -20,7 +21,10 @@ pub use account::{boot_account, core_account, operator_token, ops_account, syste
 pub use join::{JoinString, Ticket};
 pub use nkeys::{KeyPair, XKey};
 pub use order::{ChangeOrder, OPERATORS_MAX, OperatorList, OrderFault};
-pub use proof::{check_attest, check_join, prove_attest, prove_join};
+pub use proof::{check_attest, check_batch, check_join, prove_attest, prove_batch, prove_join};
+pub use push::{
+    BadPush, CredentialPush, PUSH_SELECTORS_MAX, PUSH_TEXT_MAX, PushContent, fingerprint,
+};
 pub use roster::{AgentRevocation, OperatorGrant, Role, Roster, TenantGrant, UnknownRole};
 pub use sealed::{SealedBox, open, seal};
 pub use signed::{SignedDocument, Statement};

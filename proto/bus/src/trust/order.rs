@@ -20,7 +20,7 @@ use super::token::{TrustError, hex};
 /// The most operators of a list: each of them may have to be tried.
 pub const OPERATORS_MAX: usize = 1000;
 /// How far an operator's clock may be ahead of the reader's, in milliseconds: five minutes.
-const AHEAD_MAX_MS: i64 = 5 * 60 * 1000;
+pub(super) const AHEAD_MAX_MS: i64 = 5 * 60 * 1000;
 
 /// An order of an operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

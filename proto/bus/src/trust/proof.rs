@@ -63,6 +63,35 @@ pub fn check_attest(
     check(user_key, &attest_text(site, asked_at), proof)
 }
 
+/// The proof of a batch of results: the agent with this key sealed just these bytes for its site.
+///
+/// # Errors
+///
+/// `trust.invalid`.
+pub fn prove_batch(user: &KeyPair, site: &SiteId, sealed: &[u8]) -> Result<Vec<u8>, TrustError> {
+    user.sign(&batch_text(site, sealed))
+        .map_err(TrustError::key("the user's key"))
+}
+
+/// Checks the proof of a batch of results.
+///
+/// # Errors
+///
+/// `trust.refused`, `trust.invalid`.
+pub fn check_batch(
+    user_key: &str,
+    site: &SiteId,
+    sealed: &[u8],
+    proof: &[u8],
+) -> Result<(), TrustError> {
+    check(user_key, &batch_text(site, sealed), proof)
+}
+
+fn batch_text(site: &SiteId, sealed: &[u8]) -> Vec<u8> {
+    let head = format!("tvtfleet batch v1\n{site}\n");
+    [head.as_bytes(), sealed].concat()
+}
+
 fn join_text(ticket: &SignedDocument, curve_key: &str) -> Vec<u8> {
     [
         b"tvtfleet join v1\n",
@@ -90,6 +119,22 @@ fn check(user_key: &str, text: &[u8], proof: &[u8]) -> Result<(), TrustError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batch_is_of_one_key_and_one_site_and_unchanged() {
+        let (user, other) = (KeyPair::new_user(), KeyPair::new_user());
+        let site: SiteId = "acme/depot".parse().unwrap();
+        let proof = prove_batch(&user, &site, b"sealed").unwrap();
+        let check = |key: &KeyPair, site: &str, body| {
+            let site = site.parse().unwrap();
+            check_batch(&key.public_key(), &site, body, &proof).is_ok()
+        };
+        assert!(check(&user, "acme/depot", b"sealed"));
+        assert!(!check(&other, "acme/depot", b"sealed"));
+        assert!(!check(&user, "acme/other", b"sealed"));
+        assert!(!check(&user, "acme/depot", b"Sealed"));
+        assert!(check_batch(&user.public_key(), &site, b"sealed", &[]).is_err());
+    }
 
     #[test]
     fn a_proof_is_for_one_key_one_site_and_one_moment() {

@@ -47,6 +47,12 @@ impl SignedDocument {
         })
     }
 
+    /// The bytes of the statement and its signature.
+    #[must_use]
+    pub(super) const fn len(&self) -> usize {
+        self.statement.len().saturating_add(self.signature.len())
+    }
+
     /// The signature, which stands for the statement.
     #[must_use]
     pub fn signature(&self) -> &[u8] {

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use prost::Message;
 
-use super::{discovered, health, samples, searched};
+use super::{discovered, health, pushed, samples, searched};
 use crate::model::api::{JobStatus, ListDevices, SignJob, SubmitJob};
 use crate::model::job::Selector;
 use crate::wire::v1;
@@ -157,6 +157,7 @@ fn encoded() -> BTreeMap<&'static str, Vec<u8>> {
         ),
     ]);
     all.extend(searched::additions());
+    all.extend(pushed::additions());
     all
 }
 

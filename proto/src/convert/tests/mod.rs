@@ -4,6 +4,7 @@ mod audited;
 mod discovered;
 mod frozen;
 mod health;
+mod pushed;
 mod roundtrip;
 mod samples;
 mod searched;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use prost::Message;
 use uuid::Uuid;
 
-use super::{audited, discovered, health, samples};
+use super::{audited, discovered, health, pushed, samples};
 use crate::convert::BadField;
 use crate::error::ErrorCode;
 use crate::model::agent::{AgentView, Heartbeat, Hello};
@@ -55,6 +55,13 @@ fn every_message_survives_the_trip() {
         WantDoc: samples::ordered();
         SignJob: SignJob { job: samples::job(), orders: vec![(samples::site(), samples::signed())] };
         UnsignedWork: samples::unsigned();
+        OutBatch: pushed::batch();
+        WantDoc: pushed::want();
+        PushCredentials: pushed::push();
+        ListCredentials: pushed::list();
+        CredentialPage: pushed::page();
+        ListSealingKeys: pushed::list_keys();
+        SealingKeyPage: pushed::keys();
         CancelJob: CancelJob { job: samples::job() };
         ReadResults: ReadResults { job: samples::job(), cursor: "x".into(), limit: 9, site: None, after: None };
         ResultPage: samples::rows();

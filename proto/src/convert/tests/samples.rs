@@ -230,6 +230,7 @@ pub(super) fn want() -> WantDoc {
             },
         ],
         operators: None,
+        credentials: Vec::new(),
     }
 }
 
