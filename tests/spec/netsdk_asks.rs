@@ -59,6 +59,33 @@ impl Recorder {
     }
 }
 
+impl Recorder {
+    /// Pictures of channels over nothing but the library: nobody listens on the other ports.
+    async fn pictures(&self, arguments: &[&str]) -> (Said, Value) {
+        let closed = TcpListener::bind(("127.86.0.1", 0)).unwrap();
+        let port = closed.local_addr().unwrap().port().to_string();
+        drop(closed);
+        let devices = serde_json::json!({"results": [
+            {"nvr_ip": "127.86.0.1", "nvr_port": self.port, "site": "depot"},
+        ]});
+        let folder = self.folder.path();
+        std::fs::write(folder.join("results.json"), devices.to_string()).unwrap();
+        let said: Said = Program::new("tvtctl", folder)
+            .env("TVT_SDK_PATH", folder)
+            .args(["local", "snapshot", "--from-json", "results.json"])
+            .args(["--web-port", &port, "--rtsp-port", &port, "-o", "out"])
+            .args(["--password-file", "password"])
+            .args(arguments)
+            .run(Duration::from_secs(90))
+            .await
+            .into();
+        assert!(!said.stdout.contains(PASSWORD) && !said.stderr.contains(PASSWORD));
+        let list = std::fs::read(folder.join("out/manifest.json")).unwrap();
+        let list: Value = serde_json::from_slice(&list).unwrap();
+        (said, list["pictures"].clone())
+    }
+}
+
 fn private(path: &PathBuf) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -96,6 +123,61 @@ async fn every_ask_that_reads_has_its_answer() {
     assert!(!trace.contains("VIOLATION"), "{trace}");
     let row = recorder.ask("users", &[]).await;
     assert_eq!(row["error_code"], "device.unsupported_variant", "{row}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pictures_come_by_the_library_where_the_web_api_is_closed() {
+    for faults in ["", "FAKE_NETSDK_FAIL=CaptureJPEGData_V2=96"] {
+        let recorder = Recorder::start(faults);
+        let (said, rows) = recorder.pictures(&["--channel", "3"]).await;
+        let _said = said.ended(0);
+        let row = &rows[0];
+        assert_eq!(
+            (&row["state"], &row["way"]),
+            (&"taken".into(), &"sdk".into())
+        );
+        assert_eq!((&row["width"], &row["height"]), (&16.into(), &16.into()));
+        let file = recorder.folder.path().join("out");
+        let file = file.join(row["file"].as_str().unwrap());
+        let bytes = std::fs::read(file).unwrap();
+        // Channels count from 0 in the library; what stood after the picture is cut off.
+        assert!(String::from_utf8_lossy(&bytes).contains("channel 2"));
+        assert!(bytes.ends_with(&[0xFF, 0xD9]));
+        let trace = recorder.trace();
+        assert!(!trace.contains("VIOLATION"), "{trace}");
+        assert_eq!(
+            (trace.matches("Login#").count(), trace.contains("Logout")),
+            (2, true)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_library_gives_as_a_picture_is_checked_as_any_other() {
+    for (faults, code) in [
+        ("FAKE_NETSDK_PICTURE=cut", "picture.cut_off"),
+        ("FAKE_NETSDK_PICTURE=text", "picture.not_jpeg"),
+        ("FAKE_NETSDK_CRASH=CaptureJPEGData_V2=abort", "sdk.crashed"),
+        ("FAKE_NETSDK_FAIL=CaptureJPEGData_V2=98", "picture.offline"),
+        ("FAKE_NETSDK_COUNT=4294967295", "sdk.layout_mismatch"),
+    ] {
+        let recorder = Recorder::start(faults);
+        let (said, rows) = recorder.pictures(&["--channel", "1"]).await;
+        let _said = said.ended(1);
+        assert_eq!(rows[0]["state"], "failed", "{rows}");
+        assert_eq!(rows[0]["error_code"], code, "{rows}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_the_library_tells_as_refused_is_tried_once() {
+    let recorder = Recorder::start("FAKE_NETSDK_CREDS=admin:another");
+    let (said, rows) = recorder.pictures(&["--channel", "1"]).await;
+    let _said = said.ended(1);
+    assert_eq!(rows[0]["error_code"], "device.login_rejected", "{rows}");
+    let trace = recorder.trace();
+    assert_eq!(trace.matches("mismatch").count(), 1, "{trace}");
+    assert!(!trace.contains("CaptureJPEG"), "{trace}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

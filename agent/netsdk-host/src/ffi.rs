@@ -25,6 +25,8 @@ type Records = unsafe extern "C" fn(i64, *mut u8, i64, *mut i64) -> u8;
 type OfUser = unsafe extern "C" fn(i64) -> u8;
 type Find = unsafe extern "C" fn(i64) -> i64;
 type Counted = unsafe extern "C" fn(i64, *mut u8, i64) -> i64;
+type Picture = unsafe extern "C" fn(i64, i64, *mut u8, u32, *mut u32) -> u8;
+type PictureFile = unsafe extern "C" fn(i64, i64, *mut c_char) -> u8;
 type RtspUrl = unsafe extern "C" fn(i64, i64, i64, *mut u8) -> u8;
 
 /// Functions without which nothing works.
@@ -42,7 +44,7 @@ pub(crate) const REQUIRED: [&str; 11] = [
     "NET_SDK_GetDeviceIPCInfo",
 ];
 /// Functions that a scan can do without.
-pub(crate) const OPTIONAL: [&str; 8] = [
+pub(crate) const OPTIONAL: [&str; 10] = [
     "NET_SDK_GetDeviceCHStatus",
     "NET_SDK_GetDeviceTime",
     "NET_SDK_FindDisk",
@@ -51,6 +53,8 @@ pub(crate) const OPTIONAL: [&str; 8] = [
     "NET_SDK_GetRecordStatusEx",
     "NET_SDK_GetRtspUrl",
     "NET_SDK_RebootDVR",
+    "NET_SDK_CaptureJPEGData_V2",
+    "NET_SDK_CaptureJPEGFile_V2",
 ];
 
 /// How a call ended that did not work.
@@ -85,6 +89,8 @@ pub(crate) struct Sdk {
     recording: Option<Counted>,
     rtsp_url: Option<RtspUrl>,
     reboot: Option<OfUser>,
+    picture: Option<Picture>,
+    picture_file: Option<PictureFile>,
 }
 
 /// The three functions that list disks; one without the others is of no use.
@@ -149,6 +155,8 @@ impl Sdk {
                 recording: find(library, "NET_SDK_GetRecordStatusEx"),
                 rtsp_url: find(library, "NET_SDK_GetRtspUrl"),
                 reboot: find(library, "NET_SDK_RebootDVR"),
+                picture: find(library, "NET_SDK_CaptureJPEGData_V2"),
+                picture_file: find(library, "NET_SDK_CaptureJPEGFile_V2"),
             })
         }
     }
@@ -283,6 +291,40 @@ impl Sdk {
         // SAFETY: the id is of a live session; the function takes no size, and the buffer is many
         // times the longest address, with a guard behind it.
         let done = unsafe { call(user.0, i64::from(channel), i64::from(stream), line.start()) };
+        self.check(done)
+    }
+
+    /// Fills `picture` with a still; says how many bytes the library claims to have written.
+    pub(crate) fn picture(
+        &self,
+        user: UserId,
+        channel: u16,
+        picture: &mut Guarded,
+    ) -> Result<u32, CallError> {
+        let call = self.picture.ok_or(CallError::Missing)?;
+        let room = u32::try_from(picture.room()).map_err(|_| CallError::Argument)?;
+        let mut count = 0_u32;
+        // SAFETY: the id is of a live session, `room` is the size of the buffer in bytes, and the
+        // count is four bytes, as the header has it.
+        let done = unsafe {
+            let count = ptr::from_mut(&mut count);
+            call(user.0, i64::from(channel), picture.start(), room, count)
+        };
+        self.check(done)?;
+        Ok(count)
+    }
+
+    /// Lets the library write a still into a file.
+    pub(crate) fn picture_file(
+        &self,
+        user: UserId,
+        channel: u16,
+        path: &str,
+    ) -> Result<(), CallError> {
+        let call = self.picture_file.ok_or(CallError::Missing)?;
+        let mut path = text(path)?;
+        // SAFETY: the id is of a live session; the path ends with NUL and lives until the call returns.
+        let done = unsafe { call(user.0, i64::from(channel), path.as_mut_ptr().cast()) };
         self.check(done)
     }
 

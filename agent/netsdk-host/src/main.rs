@@ -19,6 +19,7 @@ mod layout;
 mod load;
 mod process;
 mod session;
+mod still;
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -8,6 +8,8 @@ use std::os::fd::FromRawFd;
 const FILES_MAX: libc::rlim_t = 256;
 /// Address space that the library may reserve, in bytes; it reserves much and uses little.
 const MEMORY_MAX: libc::rlim_t = 4 * 1024 * 1024 * 1024;
+/// The longest file that the library may write, in bytes.
+const FILE_MAX: libc::rlim_t = 64 * 1024 * 1024;
 
 /// Keeps passwords out of core files and other processes, and a leaking library within bounds.
 ///
@@ -16,6 +18,7 @@ pub(crate) fn harden() {
     limit(libc::RLIMIT_CORE, 0);
     limit(libc::RLIMIT_NOFILE, FILES_MAX);
     limit(libc::RLIMIT_AS, MEMORY_MAX);
+    limit(libc::RLIMIT_FSIZE, FILE_MAX);
     // SAFETY: these prctl calls take plain numbers and touch no memory of ours.
     unsafe {
         libc::prctl(libc::PR_SET_DUMPABLE, 0_u64, 0_u64, 0_u64, 0_u64);

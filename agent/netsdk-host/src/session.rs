@@ -12,6 +12,7 @@ use crate::guarded::Guarded;
 use crate::layout::{
     self, CHANNEL_STRIDE, CLOCK_ROOM, DEVICE_ROOM, DISK_ROOM, FIRST_132, RECORDING_STRIDE, URL_ROOM,
 };
+use crate::still;
 
 /// Room for camera records, in bytes: whole records of either length, and more than 256 of them.
 const CAMERAS_ROOM: usize = 16 * 8280;
@@ -59,6 +60,7 @@ impl Session {
             Request::Disks => self.disks(),
             Request::Recording => self.recordings(),
             Request::RtspUrl(choice) => self.rtsp_url(choice),
+            Request::Picture(channel) => self.picture(channel),
             Request::Reboot => self.reboot(),
             Request::Quit => {
                 if let Some(user) = self.user.take() {
@@ -195,6 +197,10 @@ impl Session {
         Ok(Answer::RtspUrl(url))
     }
 
+    fn picture(&self, channel: u16) -> Result<Answer, CallFailure> {
+        still::take(&self.sdk, self.user("NET_SDK_CaptureJPEGData_V2")?, channel)
+    }
+
     fn reboot(&self) -> Result<Answer, CallFailure> {
         const FUNCTION: &str = "NET_SDK_RebootDVR";
         let done = self.sdk.reboot(self.user(FUNCTION)?);
@@ -230,12 +236,12 @@ fn device(function: &str, record: &Guarded) -> Result<Answer, CallFailure> {
     whole(function, record).map(|bytes| Answer::Device(layout::device(bytes)))
 }
 
-fn whole<'a>(function: &str, buffer: &'a Guarded) -> Result<&'a [u8], CallFailure> {
+pub(crate) fn whole<'a>(function: &str, buffer: &'a Guarded) -> Result<&'a [u8], CallFailure> {
     let text = || Reason::Layout("the library wrote behind the end of the buffer".to_owned());
     buffer.written().ok_or_else(|| failure(function, text()))
 }
 
-fn failed(function: &str, error: CallError) -> CallFailure {
+pub(crate) fn failed(function: &str, error: CallError) -> CallFailure {
     let reason = match error {
         CallError::Number(number) => Reason::Number(number),
         CallError::Unsaid => Reason::Unsaid,
@@ -245,7 +251,7 @@ fn failed(function: &str, error: CallError) -> CallFailure {
     failure(function, reason)
 }
 
-fn failure(function: &str, reason: Reason) -> CallFailure {
+pub(crate) fn failure(function: &str, reason: Reason) -> CallFailure {
     CallFailure {
         function: function.to_owned(),
         reason,

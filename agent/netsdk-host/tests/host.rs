@@ -321,6 +321,132 @@ fn wrong_layouts_never_yield_rows() {
 }
 
 #[test]
+fn a_picture_comes_from_the_buffer_else_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let with = |settings: &[(&'static str, &'static str)]| {
+        let all = [("FAKE_NETSDK_TRACE", trace.to_str().unwrap())];
+        let mut host = Host::fake(&[&all, settings].concat());
+        host.log_in();
+        host.ask(&Request::Picture(2))
+    };
+    let Answer::Picture(first) = with(&[]) else {
+        panic!("no picture")
+    };
+    let text = String::from_utf8_lossy(&first.0).into_owned();
+    assert!(text.contains("192.0.2.7:6036 channel 2"), "{text:?}");
+    assert!(first.0.starts_with(&[0xFF, 0xD8]) && first.0.ends_with(&[0; 16]));
+    for unable in ["CaptureJPEGData_V2=96", "CaptureJPEGData_V2=26"] {
+        assert_eq!(
+            with(&[("FAKE_NETSDK_FAIL", unable)]),
+            Answer::Picture(first.clone())
+        );
+    }
+    let files = || {
+        std::fs::read_to_string(&trace)
+            .unwrap()
+            .matches("JPEGFile")
+            .count()
+    };
+    let tried = files();
+    assert!(tried > 0);
+    // The channel's camera is away: a second call would say the same.
+    let Answer::Failed(failed) = with(&[("FAKE_NETSDK_FAIL", "CaptureJPEGData_V2=98")]) else {
+        panic!("a picture of nothing")
+    };
+    assert_eq!((failed.reason, files()), (Reason::Number(98), tried));
+    let both = "CaptureJPEGData_V2=96;CaptureJPEGFile_V2=91";
+    let Answer::Failed(failed) = with(&[("FAKE_NETSDK_FAIL", both)]) else {
+        panic!("a picture of nothing")
+    };
+    assert_eq!(failed.reason, Reason::Number(91));
+    assert!(
+        !std::fs::read_to_string(&trace)
+            .unwrap()
+            .contains("VIOLATION")
+    );
+}
+
+#[test]
+fn a_picture_that_is_longer_than_its_buffer_is_not_used() {
+    for fault in [
+        ("FAKE_NETSDK_COUNT", "4294967295"),
+        ("FAKE_NETSDK_OVERRUN", "CaptureJPEGData_V2=64"),
+    ] {
+        let mut host = Host::fake(&[fault]);
+        host.log_in();
+        let reason = host.reason(&Request::Picture(0));
+        assert!(matches!(reason, Reason::Layout(_)), "{fault:?}");
+    }
+}
+
+/// A copy of the double without a function: its name is another one.
+fn without(folder: &Path, function: &str) -> std::path::PathBuf {
+    let mut bytes = std::fs::read(place::library().unwrap()).unwrap();
+    let name = format!("\0{function}\0").into_bytes();
+    let mut changed = 0;
+    while let Some(at) = bytes.windows(name.len()).position(|found| found == name) {
+        bytes[at + 1] = b'X';
+        changed += 1;
+    }
+    assert!(changed > 0, "the double has {function}");
+    let path = folder.join(format!("{function}.so"));
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn functions_that_are_missing_are_named_and_only_needed_ones_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    for function in [
+        "NET_SDK_Init",
+        "NET_SDK_Login",
+        "NET_SDK_GetDeviceIPCInfo",
+        "NET_SDK_GetLastError",
+    ] {
+        let path = without(folder.path(), function);
+        let library = Host::start(&path, &[]).hello().library;
+        let missing = vec![function.to_owned()];
+        assert_eq!(library, Library::Incomplete { missing });
+    }
+    for (function, request) in [
+        ("NET_SDK_GetDeviceTime", Request::Clock),
+        ("NET_SDK_GetDeviceCHStatus", Request::Channels),
+        ("NET_SDK_GetNextDiskInfo", Request::Disks),
+        ("NET_SDK_RebootDVR", Request::Reboot),
+        (
+            "NET_SDK_GetRtspUrl",
+            Request::RtspUrl(StreamChoice {
+                channel: 0,
+                stream: 0,
+            }),
+        ),
+    ] {
+        let path = without(folder.path(), function);
+        let mut host = Host::start(&path, &[]);
+        let Library::Ready { missing, .. } = host.hello().library else {
+            panic!("{function} is not needed")
+        };
+        assert_eq!(missing, [function]);
+        host.log_in();
+        assert_eq!(host.reason(&request), Reason::Missing, "{function}");
+        assert!(matches!(host.ask(&Request::Cameras), Answer::Cameras(rows) if rows.len() == 8));
+    }
+    // The other call for pictures stands in.
+    for function in ["NET_SDK_CaptureJPEGData_V2", "NET_SDK_CaptureJPEGFile_V2"] {
+        let path = without(folder.path(), function);
+        let mut host = Host::start(&path, &[]);
+        host.hello();
+        host.log_in();
+        let answer = host.ask(&Request::Picture(0));
+        assert!(
+            matches!(answer, Answer::Picture(_)),
+            "{function} {answer:?}"
+        );
+    }
+}
+
+#[test]
 fn what_the_library_prints_stays_out_of_the_frames() {
     for noise in ["flood", "sentinel", "noise"] {
         let mut host = Host::fake(&[("FAKE_NETSDK_STDOUT", noise)]);

@@ -2,7 +2,8 @@
 //!
 //! A still of the web API costs one request, but it is as large as the device likes, often small. So
 //! it comes first where no stream is named or the sub stream is enough, and last where somebody wants
-//! the main stream: then it is marked as smaller than asked for.
+//! the main stream: then it is marked as smaller than asked for. So is a still of the vendor's library,
+//! which is tried where one is configured: it costs a process and a login of its own.
 
 use tvtfleet_proto::device::picture::{VideoStream, Way};
 use tvtfleet_proto::error::{ErrorCode, ErrorKind};
@@ -18,9 +19,9 @@ pub(super) struct Choice {
 }
 
 /// The ways to a picture of a stream; `None` is any that shows what the camera sees.
-pub(super) fn choices(stream: Option<VideoStream>, camera: bool) -> Vec<Choice> {
-    let still = |degraded| Choice {
-        way: Way::WebApi,
+pub(super) fn choices(stream: Option<VideoStream>, camera: bool, library: bool) -> Vec<Choice> {
+    let still = |way, degraded| Choice {
+        way,
         stream: None,
         degraded,
     };
@@ -32,10 +33,19 @@ pub(super) fn choices(stream: Option<VideoStream>, camera: bool) -> Vec<Choice> 
     if camera {
         return vec![video(Way::RtspCamera, stream.unwrap_or(VideoStream::Sub))];
     }
+    let stills = |degraded| {
+        let ways = [Some(Way::WebApi), library.then_some(Way::Sdk)];
+        ways.into_iter()
+            .flatten()
+            .map(move |way| still(way, degraded))
+    };
     match stream {
-        None | Some(VideoStream::Sub) => vec![still(false), video(Way::Rtsp, VideoStream::Sub)],
+        None | Some(VideoStream::Sub) => stills(false)
+            .chain([video(Way::Rtsp, VideoStream::Sub)])
+            .collect(),
         Some(stream @ (VideoStream::Main | VideoStream::Third | VideoStream::Fourth)) => {
-            vec![video(Way::Rtsp, stream), still(true)]
+            let first = std::iter::once(video(Way::Rtsp, stream));
+            first.chain(stills(true)).collect()
         }
     }
 }
@@ -49,11 +59,28 @@ pub(super) fn ends_device(failure: &Failure) -> bool {
         || matches!(
             failure.code.kind(),
             ErrorKind::Credentials | ErrorKind::Config | ErrorKind::Cancelled
-        )
+        ) && !is_broken_library(failure)
 }
 
-/// Whether a way is closed on this device, so that other channels need not try it.
+/// Whether a way is closed on this device, so that other channels need not try it. A library that is
+/// missing, crashed or hung is not started again for the next channel.
 pub(super) fn closes_way(failure: &Failure) -> bool {
+    is_absent(failure) || is_broken_library(failure)
+}
+
+fn is_broken_library(failure: &Failure) -> bool {
+    matches!(
+        failure.code,
+        ErrorCode::SdkUnavailable
+            | ErrorCode::SdkCrashed
+            | ErrorCode::SdkTimeout
+            | ErrorCode::SdkProtocol
+            | ErrorCode::SdkLayout
+    )
+}
+
+/// Whether the device, or the policy, does not have this way at all.
+fn is_absent(failure: &Failure) -> bool {
     matches!(
         failure.code,
         ErrorCode::ConnectRefused
@@ -73,7 +100,7 @@ pub(super) fn headline(failures: &[Failure]) -> Option<&Failure> {
     failures
         .iter()
         .find(|failure| ends_device(failure))
-        .or_else(|| failures.iter().find(|failure| !closes_way(failure)))
+        .or_else(|| failures.iter().find(|failure| !is_absent(failure)))
         .or_else(|| failures.first())
 }
 
@@ -82,7 +109,11 @@ mod tests {
     use super::*;
 
     fn ways(stream: Option<VideoStream>, camera: bool) -> Vec<(Way, bool)> {
-        choices(stream, camera)
+        listed(&choices(stream, camera, false))
+    }
+
+    fn listed(choices: &[Choice]) -> Vec<(Way, bool)> {
+        choices
             .iter()
             .map(|choice| (choice.way, choice.degraded))
             .collect()
@@ -96,6 +127,12 @@ mod tests {
         let main = [(Way::Rtsp, false), (Way::WebApi, true)];
         assert_eq!(ways(Some(VideoStream::Main), false), main);
         assert_eq!(ways(None, true), [(Way::RtspCamera, false)]);
+        let with = |stream, camera| listed(&choices(stream, camera, true));
+        let any = [(Way::WebApi, false), (Way::Sdk, false), (Way::Rtsp, false)];
+        assert_eq!(with(None, false), any);
+        let main = [(Way::Rtsp, false), (Way::WebApi, true), (Way::Sdk, true)];
+        assert_eq!(with(Some(VideoStream::Main), false), main);
+        assert_eq!(with(None, true), [(Way::RtspCamera, false)]);
     }
 
     #[test]
@@ -108,6 +145,11 @@ mod tests {
         };
         assert!(ends_device(&refused) && !ends_device(&off) && closes_way(&off));
         assert!(!closes_way(&busy));
+        let gone = Failure::new(ErrorCode::SdkUnavailable, "");
+        assert!(
+            closes_way(&gone) && !ends_device(&gone),
+            "the other ways do without it"
+        );
         let policy = Failure::new(ErrorCode::PolicyRefused, "");
         assert!(closes_way(&policy) && !ends_device(&policy));
         let other = Failure::new(ErrorCode::CertificateChanged, "");
@@ -118,6 +160,7 @@ mod tests {
             code(&[off.clone(), busy, refused]),
             Some(ErrorCode::LoginRejected)
         );
+        assert_eq!(code(&[off.clone(), gone]), Some(ErrorCode::SdkUnavailable));
         assert_eq!(code(&[off]), Some(ErrorCode::InterfaceAbsent));
         assert_eq!(code(&[]), None);
     }

@@ -23,7 +23,7 @@ use super::work::{
 };
 use crate::device::gate::LoginGate;
 use crate::device::rtsp::{Captured, Source, capture};
-use crate::device::{Visit, WebApiDevice};
+use crate::device::{Device as _, NetsdkDevice, Visit, WebApiDevice};
 
 /// The turn of one device.
 pub(super) struct Turn<'a> {
@@ -35,6 +35,12 @@ pub(super) struct Turn<'a> {
     closed: BTreeMap<Way, Failure>,
     /// The RTSP port, once it is known.
     rtsp_port: Option<u16>,
+}
+
+/// The devices behind the ways that log in once for all pictures.
+struct Doors<'a> {
+    web: WebApiDevice<'a>,
+    library: NetsdkDevice<'a>,
 }
 
 /// What a way yielded before it was checked.
@@ -94,7 +100,10 @@ impl<'a> Turn<'a> {
         };
         let scope = AskScope::default();
         let visit = visit(shared, &target, credential.as_ref(), &scope);
-        let mut web = WebApiDevice::new(visit, true);
+        let mut doors = Doors {
+            web: WebApiDevice::new(visit, true),
+            library: NetsdkDevice::new(visit),
+        };
         let mut refused = false;
         for channel in std::mem::take(&mut self.channels) {
             if shared.cancel.is_cancelled() {
@@ -112,7 +121,7 @@ impl<'a> Turn<'a> {
                     let text = "the time for the device was over";
                     Err(Failure::new(ErrorCode::DeviceDeadline, text))
                 }
-                None => self.take(&channel, &mut web, visit, &mut attempts).await,
+                None => self.take(&channel, &mut doors, visit, &mut attempts).await,
             };
             if let Err(failure) = &result {
                 refused |= failure.is_refused_login();
@@ -140,6 +149,7 @@ impl<'a> Turn<'a> {
                 break;
             }
         }
+        doors.library.close().await;
         refused
     }
 
@@ -148,7 +158,7 @@ impl<'a> Turn<'a> {
     async fn take(
         &mut self,
         channel: &PictureChannel,
-        web: &mut WebApiDevice<'_>,
+        doors: &mut Doors<'_>,
         visit: Visit<'_>,
         attempts: &mut Vec<PictureAttempt>,
     ) -> Result<Picture, Failure> {
@@ -156,7 +166,8 @@ impl<'a> Turn<'a> {
         let own = Instant::now() + options.picture_deadline;
         let deadline = self.shared.not_after.map_or(own, |end| end.min(own));
         let (mut raw, mut failures) = (None, Vec::new());
-        for choice in choices(options.stream, options.camera.is_some()) {
+        let library = self.shared.site.vendor.library.is_some();
+        for choice in choices(options.stream, options.camera.is_some(), library) {
             if let Some(failure) = self.closed.get(&choice.way) {
                 failures.push(failure.clone());
                 continue;
@@ -165,7 +176,7 @@ impl<'a> Turn<'a> {
             let tries = if choice.way == Way::WebApi { 2 } else { 1 };
             for _ in 0..tries {
                 let began = Instant::now();
-                let (result, bytes) = self.by(choice, channel, web, visit, deadline).await;
+                let (result, bytes) = self.by(choice, channel, doors, visit, deadline).await;
                 let failure = result.as_ref().err().cloned();
                 attempts.push(PictureAttempt {
                     way: choice.way,
@@ -208,18 +219,23 @@ impl<'a> Turn<'a> {
         &mut self,
         choice: Choice,
         channel: &PictureChannel,
-        web: &mut WebApiDevice<'_>,
+        doors: &mut Doors<'_>,
         visit: Visit<'_>,
         deadline: Instant,
     ) -> (Result<Picture, Failure>, usize) {
         let bytes_max = self.shared.options.bytes_max;
         let yielded = match choice.way {
             Way::WebApi => {
-                web.renew(deadline, bytes_max);
-                web.still(channel.number).await.map(Yield::Still)
+                doors.web.renew(deadline, bytes_max);
+                doors.web.still(channel.number).await.map(Yield::Still)
             }
+            Way::Sdk => doors
+                .library
+                .still(channel.number, deadline)
+                .await
+                .map(Yield::Still),
             Way::Rtsp => {
-                let port = self.recorders_port(web, deadline).await;
+                let port = self.recorders_port(&mut doors.web, deadline).await;
                 let stream = choice.stream.unwrap_or_default();
                 let source = Source {
                     visit: Visit { deadline, ..visit },

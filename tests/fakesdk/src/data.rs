@@ -222,6 +222,29 @@ pub(crate) fn record_rows() -> Vec<RecordStatus> {
 }
 
 /// A fixed field; text that is longer is cut, text that fits is followed by NULs.
+/// A grey JPEG picture of 16 by 16 pixels with a comment.
+pub(crate) fn picture(comment: &str) -> Vec<u8> {
+    let segment = |marker: u8, content: &[u8]| {
+        let length = u16::try_from(content.len().saturating_add(2)).unwrap_or(u16::MAX);
+        [&[0xFF, marker], length.to_be_bytes().as_slice(), content].concat()
+    };
+    let quantisation = [&[0][..], &[1; 64]].concat();
+    // One code of one bit: no difference, end of the block.
+    let codes = |class: u8| [&[class, 1][..], &[0; 15], &[0]].concat();
+    [
+        vec![0xFF, 0xD8],
+        segment(0xFE, comment.as_bytes()),
+        segment(0xDB, &quantisation),
+        segment(0xC0, &[8, 0, 16, 0, 16, 1, 1, 0x11, 0]),
+        segment(0xC4, &codes(0)),
+        segment(0xC4, &codes(0x10)),
+        segment(0xDA, &[1, 1, 0, 0, 63, 0]),
+        // Four blocks of two bits.
+        vec![0x00, 0xFF, 0xD9],
+    ]
+    .concat()
+}
+
 fn field<const N: usize>(text: &[u8]) -> [u8; N] {
     let mut field = [0; N];
     for (to, from) in field.iter_mut().zip(text) {

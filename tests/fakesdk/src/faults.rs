@@ -22,6 +22,7 @@
 //! | `FAKE_NETSDK_COUNT` | `9999` | the count that lists come with |
 //! | `FAKE_NETSDK_ZEROFILL` | `1` | buffers are cleared first |
 //! | `FAKE_NETSDK_URL` | `rtsp://u:p@192.0.2.1/x` | what streams' addresses are |
+//! | `FAKE_NETSDK_PICTURE` | `cut`, `text` | pictures end too early, or are none |
 //! | `FAKE_NETSDK_STDOUT` | `flood` | the call prints |
 //! | `FAKE_NETSDK_TRACE` | `/tmp/trace` | every call is written down there |
 

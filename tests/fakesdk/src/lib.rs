@@ -24,6 +24,8 @@ pub mod faults;
 pub mod place;
 mod records;
 mod state;
+mod still;
 
 pub use asks::*;
 pub use calls::*;
+pub use still::*;

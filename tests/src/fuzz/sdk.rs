@@ -65,7 +65,7 @@ fn message(payload: &[u8]) {
             let shown = url.as_deref().and_then(plain_url);
             assert!(shown.is_none_or(|url| !url.contains('@')));
         }
-        Answer::Done | Answer::Failed(_) => {}
+        Answer::Done | Answer::Picture(_) | Answer::Failed(_) => {}
     }
 }
 

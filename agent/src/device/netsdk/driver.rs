@@ -48,6 +48,8 @@ pub(crate) struct NetsdkDevice<'a> {
     place: Option<SemaphorePermit<'a>>,
     /// Whether a credential has been given to the helper.
     sent: bool,
+    /// Whether the helper has a session with the device.
+    pub(super) logged_in: bool,
     pub(super) facts: DeviceFacts,
     /// What the library told of the device at the login.
     pub(super) record: DeviceRecord,
@@ -61,6 +63,7 @@ impl<'a> NetsdkDevice<'a> {
             helper: None,
             place: None,
             sent: false,
+            logged_in: false,
             facts: DeviceFacts::default(),
             record: DeviceRecord::default(),
         }
@@ -142,6 +145,7 @@ impl<'a> NetsdkDevice<'a> {
             permit.settle(Spent::Accepted);
             self.facts = facts(&record);
             self.record = record;
+            self.logged_in = true;
             return Ok(());
         }
         let SdkAnswer::Failed(failed) = &answer else {
@@ -179,11 +183,12 @@ impl<'a> NetsdkDevice<'a> {
     }
 
     /// Kills a helper that is of no use any more; only then may another take its place.
-    async fn abandon(&mut self) {
+    pub(super) async fn abandon(&mut self) {
         if let Some(helper) = self.helper.take() {
             helper.kill().await;
         }
         self.place = None;
+        self.logged_in = false;
     }
 
     pub(super) fn failure(&self, failed: &CallFailure) -> Failure {

@@ -8,6 +8,7 @@ mod driver;
 mod helper;
 mod library;
 mod reboot;
+mod still;
 
 pub(crate) use driver::{NetsdkDevice, READS};
 pub(crate) use helper::Helper;

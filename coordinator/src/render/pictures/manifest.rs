@@ -48,7 +48,7 @@ pub struct PictureRow {
     pub state: String,
     /// When it was taken, RFC 3339.
     pub time: String,
-    /// The way: `webapi`, `rtsp` or `rtsp-camera`.
+    /// The way: `webapi`, `sdk`, `rtsp` or `rtsp-camera`.
     pub way: String,
     /// The stream; empty for a still.
     pub stream: String,

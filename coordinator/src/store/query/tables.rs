@@ -248,7 +248,7 @@ const TABLES: &[Table] = &[
             ("name", "the channel's name; empty where the recorder was not asked"),
             ("taken_at", "when it was taken"),
             ("taken_at_ms", "the same in milliseconds since 1970"),
-            ("way", "how it came: webapi or rtsp"),
+            ("way", "how it came: webapi, sdk or rtsp"),
             ("stream", "the stream it is of; empty for a still"),
             ("format", "jpeg, h264 or h265"),
             ("width", "columns"),

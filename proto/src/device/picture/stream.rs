@@ -77,6 +77,8 @@ impl FromStr for VideoStream {
 pub enum Way {
     /// A still of the web API.
     WebApi,
+    /// A still of the vendor's library.
+    Sdk,
     /// A key frame of the recorder's RTSP server.
     Rtsp,
     /// A key frame of the camera's own RTSP server.
@@ -89,6 +91,7 @@ impl Way {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::WebApi => "webapi",
+            Self::Sdk => "sdk",
             Self::Rtsp => "rtsp",
             Self::RtspCamera => "rtsp-camera",
         }

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use super::picture::PictureBytes;
 use crate::model::secret::Secret;
 
 /// The version of these messages. The agent takes a helper of its own version only.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// How much of a text of the loader is kept, in characters.
 const TEXT_MAX: usize = 2000;
@@ -114,6 +115,8 @@ pub enum Request {
     Recording,
     /// Asks where a stream is had; [`Answer::RtspUrl`].
     RtspUrl(StreamChoice),
+    /// Takes a picture of a channel, from 0; [`Answer::Picture`].
+    Picture(u16),
     /// Starts the device again; [`Answer::Done`].
     Reboot,
     /// Logs out and ends the helper; [`Answer::Done`].
@@ -133,6 +136,7 @@ impl Request {
             Self::Disks => "disk list",
             Self::Recording => "recording list",
             Self::RtspUrl(_) => "stream address",
+            Self::Picture(_) => "picture",
             Self::Reboot => "reboot",
             Self::Quit => "logout",
         }
@@ -213,6 +217,8 @@ pub enum Answer {
     Recording(Vec<RecordingRow>),
     /// Where a stream is had, without a credential; nothing where that cannot be shown.
     RtspUrl(Option<String>),
+    /// What the library gave as a picture.
+    Picture(PictureBytes),
     /// It was done.
     Done,
     /// It was not done.

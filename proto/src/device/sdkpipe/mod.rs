@@ -12,6 +12,7 @@ mod channels;
 mod frame;
 mod message;
 mod number;
+mod picture;
 
 pub use answers::{clock, disk, info, plain_url, recording};
 pub use channels::{channels, facts};
@@ -21,3 +22,4 @@ pub use message::{
     Hello, Library, Login, Reason, RecordingRow, Request, StreamChoice, VERSION, WallClock,
 };
 pub use number::{Meaning, meaning};
+pub use picture::{PICTURE_MAX, PictureBytes};

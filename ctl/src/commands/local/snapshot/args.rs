@@ -40,8 +40,9 @@ const MIB: usize = 1024 * 1024;
 #[command(
     infer_long_args = true,
     after_help = "\
-Ways to a picture: a still of the device's web API, then a key frame over RTSP; with --stream main the
-key frame comes first. Every picture is checked. DIR gets the pictures, manifest.json and
+Ways to a picture: a still of the device's web API, then one of the vendor's library where it is
+configured, then a key frame over RTSP; with --stream main the key frame comes first. Every
+picture is checked. DIR gets the pictures, manifest.json and
 manifest.csv. Doubts are flags: maybe_stale (the same bytes as in DIR's last manifest), maybe_swapped
 (the same bytes as another channel), black, uniform, frozen, degraded (smaller than asked for), raw (a
 key frame that is not decoded here, kept as .h264 or .h265). The exit code is 1 where a picture failed;
