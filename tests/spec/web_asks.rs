@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tvt_agent::credentials::FixedCredential;
 use tvt_agent::policy::Policy;
 use tvt_agent::work::{SiteContext, WorkEvent, run_work};
-use tvt_agent::{ProtocolSettings, RetrySettings, WebPort, WebSettings};
+use tvt_agent::{KeyLogin, ProtocolSettings, RetrySettings, WebPort, WebSettings};
 use tvt_sim::{
     ApiDialect, ApiLogin, Device, DeviceSpec, Fleet, Kind, Mutation, Options, PagesLogin,
     Simulator, WebFault, WebSpec,
@@ -259,14 +259,20 @@ async fn both_dialects_and_every_login_of_the_web_api_are_spoken() {
 
 #[tokio::test]
 async fn every_login_of_the_pages_is_spoken_and_the_oldest_only_where_allowed() {
-    for pages in [PagesLogin::Classic, PagesLogin::Modern] {
-        let bench = Bench::start(
-            Kind::Head,
-            WebSpec {
-                pages,
-                ..WebSpec::default()
-            },
-        );
+    for (pages, key_login) in [
+        (PagesLogin::Classic, KeyLogin::Never),
+        (PagesLogin::Classic, KeyLogin::Always),
+        (PagesLogin::Modern, KeyLogin::Never),
+        (PagesLogin::Modern, KeyLogin::Announced),
+        (PagesLogin::Encrypted, KeyLogin::Announced),
+        (PagesLogin::Keyed, KeyLogin::Announced),
+        (PagesLogin::Keyed, KeyLogin::Always),
+    ] {
+        let web = WebSpec {
+            pages,
+            ..WebSpec::default()
+        };
+        let bench = Bench::start_with(Kind::Head, web, PASSWORD, |web| web.key_login = key_login);
         let report = bench.ask(Ask::Users, only(Backend::Cgi)).await;
         let Answer::Users(users) = answered(&report) else {
             panic!("{report:?}");
@@ -290,6 +296,41 @@ async fn every_login_of_the_pages_is_spoken_and_the_oldest_only_where_allowed() 
     let allowed = Bench::start_with(Kind::Head, old, PASSWORD, |web| web.legacy_login = true);
     let report = allowed.ask(Ask::Users, only(Backend::Cgi)).await;
     assert_eq!(answered(&report).rows().len(), 1);
+}
+
+#[tokio::test]
+async fn a_wrong_guess_at_the_kind_of_login_costs_one_try_and_no_second_kind_is_tried() {
+    for (pages, key_login) in [
+        (PagesLogin::Modern, KeyLogin::Always),
+        (PagesLogin::Keyed, KeyLogin::Never),
+    ] {
+        let web = WebSpec {
+            pages,
+            ..WebSpec::default()
+        };
+        let bench = Bench::start_with(Kind::Head, web, PASSWORD, |web| web.key_login = key_login);
+        let report = bench.ask(Ask::Users, BackendChoice::Auto).await;
+        assert_eq!(report.failure.unwrap().code, ErrorCode::LoginRejected);
+        let counters = bench.device.counters();
+        assert_eq!((counters.logins_tried, counters.logins_failed), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_recorder_that_took_a_proof_is_not_told_the_password_later() {
+    let bench = Bench::start_with(Kind::Head, WebSpec::default(), PASSWORD, |web| {
+        web.legacy_login = true;
+    });
+    answered(&bench.ask(Ask::Users, only(Backend::Cgi)).await);
+    let web = WebSpec {
+        port: bench.device.web_address().unwrap().port(),
+        pages: PagesLogin::Legacy,
+        ..WebSpec::default()
+    };
+    bench.device.apply(Mutation::SetWeb { web }).await.unwrap();
+    let report = bench.ask(Ask::Users, only(Backend::Cgi)).await;
+    assert_eq!(report.failure.unwrap().code, ErrorCode::PolicyRefused);
+    assert_eq!(bench.device.counters().logins_tried, 1);
 }
 
 #[tokio::test]

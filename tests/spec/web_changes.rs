@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tvt_agent::credentials::CredentialSource;
 use tvt_agent::policy::Policy;
 use tvt_agent::work::{SiteContext, WorkBounds, WorkEvent, run_work_within};
-use tvt_agent::{Intent, ProtocolSettings, RetrySettings, WebPort, WebSettings};
-use tvt_sim::{Device, Kind, Mutation, Password, WebSpec, WriteFault};
+use tvt_agent::{Intent, KeyLogin, ProtocolSettings, RetrySettings, WebPort, WebSettings};
+use tvt_sim::{Device, Kind, Mutation, PagesLogin, Password, WebSpec, WriteFault};
 use tvtfleet_bus::clock::SystemClock;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::answer::{Answer, DeviceChange};
@@ -46,7 +46,12 @@ impl CredentialSource for Vault {
 }
 
 fn site(device: &Device, policy: Policy) -> Arc<SiteContext> {
+    site_with(device, policy, KeyLogin::Never)
+}
+
+fn site_with(device: &Device, policy: Policy, key_login: KeyLogin) -> Arc<SiteContext> {
     let web = WebSettings {
+        key_login,
         ports: vec![WebPort {
             port: device.web_address().unwrap().port(),
             tls: false,
@@ -486,6 +491,23 @@ async fn a_new_password_works_everywhere_and_the_old_one_nowhere() {
         (1, 0),
         "the old one was tried once"
     );
+}
+
+#[tokio::test]
+async fn a_password_goes_under_the_key_of_the_session_where_there_is_one() {
+    for pages in [PagesLogin::Encrypted, PagesLogin::Keyed] {
+        let mut bench = bench(WebSpec {
+            passwords: vec![Password::new(NEW)],
+            pages,
+            ..WebSpec::default()
+        });
+        let key_login = KeyLogin::Announced;
+        bench.site = site_with(&bench.device, everything(), key_login);
+        let report = one(&bench, Ask::SetPassword, password()).await;
+        assert_eq!(report.failure, None, "{pages:?}");
+        assert_eq!(outcomes(&report), [("admin", "next", "changed")]);
+        assert_eq!(bench.device.spec().password.reveal(), NEW);
+    }
 }
 
 #[tokio::test]

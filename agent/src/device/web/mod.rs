@@ -18,7 +18,7 @@ pub(crate) use cgi::CgiDevice;
 pub(crate) use known::KnownWeb;
 pub use pins::{CertificatePins, PinError};
 pub(crate) use settings::PORTS_MAX;
-pub use settings::{WebPort, WebSettings};
+pub use settings::{KeyLogin, WebPort, WebSettings};
 pub(crate) use webapi::WebApiDevice;
 
 use tokio::time::timeout_at;

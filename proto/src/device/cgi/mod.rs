@@ -10,6 +10,7 @@ mod edit;
 mod errand;
 mod failure;
 mod guid;
+mod key_pair;
 mod login;
 mod read;
 mod session;
@@ -20,6 +21,7 @@ pub use edit::{plans, set_password};
 pub use errand::Errand;
 pub use failure::{Action, Failure};
 pub use guid::{channel_guid, channel_number};
+pub use key_pair::KeyPair;
 pub use login::{cookies, password_text, proof, proof_with_key};
 pub use read::{
     Api, Rtsp, api_server, basic, channels, day_list, device_list, disks, motion, online,

@@ -9,6 +9,7 @@ use super::api::{channels, serial};
 use super::digest::{Shown, hex, shown};
 use super::edit::{self, Outcome, setting};
 use super::http::{Answer, Request};
+use super::keys;
 use super::spec::{ApiDialect, PagesLogin, WebSpec};
 use super::state::Session;
 use crate::device::{Counter, Device, DeviceSpec, Verdict, Violation};
@@ -95,6 +96,8 @@ fn greeting(device: &Device, web: &WebSpec) -> Answer {
         nonce: nonce.clone(),
         token: format!("{{{token}}}"),
         logged_in: false,
+        key: matches!(web.pages, PagesLogin::Encrypted | PagesLogin::Keyed)
+            .then(|| keys::session_key(&name)),
         // Far from the connections of the binary protocol, which count from 1.
         number: number | 1 << 48,
     };
@@ -105,9 +108,13 @@ fn greeting(device: &Device, web: &WebSpec) -> Answer {
         let body = format!("<content><nonce>{nonce}</nonce><token>{token}</token></content>");
         return success(&body).with("Set-Cookie", format!("sessionId={id}; path=/; HttpOnly"));
     }
+    let hint = match web.pages {
+        PagesLogin::Keyed => "<securityVer>1</securityVer>",
+        _ => "",
+    };
     success(&format!(
         "<types><token><enum>none</enum></token></types>\
-         <content><nonce>{nonce}</nonce><sessionId>{{{id}}}</sessionId></content>"
+         <content><nonce>{nonce}</nonce><sessionId>{{{id}}}</sessionId>{hint}</content>"
     ))
 }
 
@@ -115,6 +122,7 @@ fn login(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request) -
     device.count(Counter::LoginsTried, 1);
     let user = request.field("userName").unwrap_or_default();
     let shown = request.field("password").unwrap_or_default();
+    let public_key = request.field("rsaPublic").unwrap_or_default();
     let password = spec.password.reveal();
     let session = cookie(request).and_then(|name| {
         let session = device.web_state().sessions.get(&name).cloned()?;
@@ -124,7 +132,11 @@ fn login(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request) -
         (_, PagesLogin::Legacy) => STANDARD.encode(password),
         (Some((_, session)), _) => {
             let digits = hex(&Md5::digest(password)).to_uppercase();
-            hex(&Sha512::digest(format!("{digits}#{}", session.nonce)))
+            let key = match web.pages {
+                PagesLogin::Keyed => format!("#{}", public_key.replace('\r', "")),
+                _ => String::new(),
+            };
+            hex(&Sha512::digest(format!("{digits}#{}{key}", session.nonce)))
         }
         (None, _) => return failure(NO_SESSION, ""),
     };
@@ -157,10 +169,21 @@ fn login(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request) -
         kept.logged_in = true;
     }
     let token = match web.pages {
-        PagesLogin::Modern => format!("<token>{}</token>", session.token),
+        PagesLogin::Modern | PagesLogin::Encrypted | PagesLogin::Keyed => {
+            format!("<token>{}</token>", session.token)
+        }
         PagesLogin::Classic | PagesLogin::Legacy | PagesLogin::Off => String::new(),
     };
-    success(&format!("<content><userId>{{1}}</userId>{token}</content>"))
+    let wrapped = session.key.as_ref().and_then(|key| match web.pages {
+        PagesLogin::Keyed => keys::for_public_key(key, &public_key),
+        _ => Some(keys::under_password(key, password)),
+    });
+    let wrapped = wrapped.map_or_else(String::new, |wrapped| {
+        format!("<sessionKey>{wrapped}</sessionKey><securityVer>1</securityVer>")
+    });
+    success(&format!(
+        "<content><userId>{{1}}</userId>{token}{wrapped}</content>"
+    ))
 }
 
 fn logged_in(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request) -> bool {
@@ -184,7 +207,7 @@ fn logged_in(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Reques
     })
 }
 
-fn cookie(request: &Request) -> Option<String> {
+pub(super) fn cookie(request: &Request) -> Option<String> {
     request
         .header("cookie")?
         .split("; ")

@@ -8,8 +8,10 @@ use md5::{Digest as _, Md5};
 
 use super::api::channels;
 use super::calendar;
+use super::cgi;
 use super::digest::hex;
 use super::http::Request;
+use super::keys;
 use super::spec::{WebSpec, WriteFault};
 use crate::device::{Device, DeviceSpec, Mutation};
 
@@ -194,11 +196,19 @@ fn apply(
 /// interfaces compare them.
 fn set_password(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request) -> Outcome {
     let digits = |password: &str| STANDARD.encode(hex(&Md5::digest(password)).to_uppercase());
-    let old = request.field("oldPassword").unwrap_or_default();
+    let session =
+        cgi::cookie(request).and_then(|name| device.web_state().sessions.get(&name).cloned());
+    let key = session.and_then(|session| session.key);
+    let shown = |name: &str| match &key {
+        // A recorder with keys takes nothing that is not under one.
+        Some(key) => keys::opened(&request.attributed(name, "securityVer=\"1\"")?, key),
+        None => request.field(name),
+    };
+    let old = shown("oldPassword").unwrap_or_default();
     if old != digits(spec.password.reveal()) {
         return Outcome::Refused(36);
     }
-    let new = request.field("password").unwrap_or_default();
+    let new = shown("password").unwrap_or_default();
     let Some(password) = web.passwords.iter().find(|one| digits(one.reveal()) == new) else {
         return Outcome::Bad;
     };

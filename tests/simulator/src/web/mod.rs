@@ -9,6 +9,7 @@ mod cgi;
 mod digest;
 mod edit;
 mod http;
+mod keys;
 mod server;
 mod spec;
 mod state;

@@ -127,6 +127,10 @@ pub enum PagesLogin {
     Classic,
     /// The token comes with the login, the cookie only as an element.
     Modern,
+    /// The same, with a key of the session under the password.
+    Encrypted,
+    /// The same, with a public key of the client that goes into the proof and gets the session's key.
+    Keyed,
     /// The password in base64, then Basic.
     Legacy,
 }

@@ -28,6 +28,8 @@ pub(crate) struct Session {
     pub(super) nonce: String,
     pub(super) token: String,
     pub(super) logged_in: bool,
+    /// The key that its edits are encrypted under.
+    pub(super) key: Option<String>,
     pub(crate) number: u64,
 }
 
