@@ -10,7 +10,7 @@ use tvt_agent::credentials::CredentialSource;
 use tvt_agent::policy::Policy;
 use tvt_agent::work::{SiteContext, WorkBounds, WorkEvent, run_work_within};
 use tvt_agent::{Intent, KeyLogin, ProtocolSettings, RetrySettings, WebPort, WebSettings};
-use tvt_sim::{Device, Kind, Mutation, PagesLogin, Password, WebSpec, WriteFault};
+use tvt_sim::{ApiDialect, Device, Kind, Mutation, PagesLogin, Password, WebSpec, WriteFault};
 use tvtfleet_bus::clock::SystemClock;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::answer::{Answer, DeviceChange};
@@ -270,6 +270,21 @@ async fn every_setting_is_shown_first_then_set_once_and_read_back() {
         assert_eq!(bench.violations(), Vec::<String>::new());
         assert_eq!(bench.device.counters().sessions_open, 0);
     }
+}
+
+#[tokio::test]
+async fn streams_are_set_by_the_pages_where_there_is_no_web_api() {
+    let bench = bench(WebSpec {
+        api: ApiDialect::Off,
+        ..WebSpec::default()
+    });
+    let wanted = order(&[("frame_rate", "12"), ("codec", "h264")]);
+    let report = one(&bench, Ask::SetStreams, wanted).await;
+    assert_eq!(report.failure, None);
+    let rows = outcomes(&report);
+    assert_eq!(rows.len(), 6, "two settings of three channels");
+    assert!(rows.iter().all(|row| row.2 == "changed"), "{rows:?}");
+    assert_eq!(bench.device.web_writes(), ["editNodeEncodeInfo"; 3]);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use tvtfleet_proto::device::cgi::{Command, Errand, KeyPair, Reply, Session, Vari
 use tvtfleet_proto::device::edit::{Plan, Write};
 use tvtfleet_proto::device::http::Trouble;
 use tvtfleet_proto::error::{ErrorCode, ErrorKind};
-use tvtfleet_proto::model::ask::Ask;
+use tvtfleet_proto::model::ask::{Ask, AskScope};
 use tvtfleet_proto::model::backend::Backend;
 use tvtfleet_proto::model::report::Failure;
 use tvtfleet_proto::model::secret::Credential;
@@ -232,6 +232,10 @@ impl Device for CgiDevice<'_> {
             let text = "the recorders' pages cannot answer this";
             return Err(Failure::new(ErrorCode::UnsupportedVariant, text).into());
         };
+        let AskScope { from, to, .. } = self.visit.scope;
+        let errand = errand
+            .within(from, to)
+            .map_err(|trouble| failure(trouble, false))?;
         Ok(self.errand(ask, errand).await?)
     }
 

@@ -15,7 +15,7 @@ use super::state::Session;
 use crate::device::{Counter, Device, DeviceSpec, Verdict, Violation};
 
 /// Every command that is known.
-pub(super) const COMMANDS: [&str; 23] = [
+pub(super) const COMMANDS: [&str; 24] = [
     "reqLogin",
     "doLogin",
     "doLogout",
@@ -34,6 +34,7 @@ pub(super) const COMMANDS: [&str; 23] = [
     "queryRecStatus",
     "queryMotion",
     "queryDatesExistRec",
+    "queryChlRecLog",
     "editUserPassword",
     "editRTSPServer",
     "editApiServer",
@@ -49,6 +50,7 @@ const BUSY: u32 = 48;
 const NO_SESSION: u32 = 163;
 const UNSUPPORTED: u32 = 32;
 const INVALID: u32 = 31;
+const NO_RECORDS: u32 = 30;
 
 pub(super) fn answer(device: &Device, web: &WebSpec, request: &Request) -> Answer {
     if web.pages == PagesLogin::Off || request.method != "POST" {
@@ -314,9 +316,15 @@ fn content(
                 .iter()
                 .map(|one| {
                     format!(
-                        "<item id=\"{}\"><main enct=\"h265\" aGOP=\"50\"/>\
-                         <an res=\"2560x1440\" fps=\"25\" bitType=\"VBR\" QoI=\"4096\" level=\"higher\" audio=\"{}\"/></item>",
+                        "<item id=\"{}\"><main enct=\"{}\" aGOP=\"{}\"/>\
+                         <an res=\"{}\" fps=\"{}\" bitType=\"{}\" QoI=\"{}\" level=\"higher\" audio=\"{}\"/></item>",
                         guid(one.number),
+                        edit::stream(device, one.number, "encodeType"),
+                        edit::stream(device, one.number, "GOP"),
+                        edit::stream(device, one.number, "resolution"),
+                        edit::stream(device, one.number, "frameRate"),
+                        edit::stream(device, one.number, "bitRateType"),
+                        edit::stream(device, one.number, "maxBitRate"),
                         setting(device, &format!("audio/{}", one.number), "ON")
                     )
                 })
@@ -339,6 +347,20 @@ fn content(
             ),
             None => return failure(INVALID, ""),
         },
+        // One recording in every range, and none of the second channel.
+        "queryChlRecLog" => {
+            let (from, to) = (request.field("startTimeEx"), request.field("endTimeEx"));
+            let Some((from, to)) = from.zip(to) else {
+                return failure(INVALID, "");
+            };
+            if request.body.contains(&format!("<chl id=\"{}\"", guid(2))) {
+                return failure(NO_RECORDS, "");
+            }
+            format!(
+                "<content><recList timeZone=\"UTC\"><item><recType>SCHEDULE</recType>\
+                 <startTime>{from}</startTime><endTime>{to}</endTime><size>512</size></item></recList></content>"
+            )
+        }
         "queryDatesExistRec" => "<content><item>2026-11-01</item></content>".to_owned(),
         _ => return failure(UNSUPPORTED, ""),
     };

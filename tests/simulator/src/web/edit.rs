@@ -48,6 +48,23 @@ pub(super) const STREAM: [(&str, &str); 6] = [
     ("GOP", "50"),
 ];
 
+/// The same settings as attributes of the pages, where the first of a name counts.
+const ENCODING: [(&str, &str); 6] = [
+    ("resolution", "res"),
+    ("frameRate", "fps"),
+    ("bitRateType", "bitType"),
+    ("maxBitRate", "QoI"),
+    ("encodeType", "enct"),
+    ("GOP", "aGOP"),
+];
+
+/// A setting of a channel's main stream, the same by all interfaces.
+pub(super) fn stream(device: &Device, channel: usize, name: &str) -> String {
+    let first = STREAM.iter().find(|(known, _)| *known == name);
+    let first = first.map_or("", |(_, first)| first);
+    setting(device, &format!("stream/{channel}/{name}"), first)
+}
+
 /// A setting: what was set, or what it is at first.
 pub(super) fn setting(device: &Device, key: &str, first: &str) -> String {
     let state = device.web_state();
@@ -177,14 +194,18 @@ fn apply(
             let named = known
                 .iter()
                 .find(|one| request.body.contains(&format!("{{{:08X}-", one.number)));
-            let audio = request
-                .body
-                .split_once("audio=\"")
-                .and_then(|(_, rest)| rest.split('"').next());
-            let (Some(channel), Some(audio)) = (named, audio) else {
+            let attribute = |name: &str| {
+                let (_, rest) = request.body.split_once(&format!(" {name}=\""))?;
+                rest.split('"').next().map(str::to_owned)
+            };
+            let (Some(channel), Some(audio)) = (named, attribute("audio")) else {
                 return Outcome::Bad;
             };
-            store(format!("audio/{}", channel.number), Some(audio.to_owned()));
+            let number = channel.number;
+            store(format!("audio/{number}"), Some(audio));
+            for (element, name) in ENCODING {
+                store(format!("stream/{number}/{element}"), attribute(name));
+            }
         }
         "editUserPassword" => return set_password(device, spec, web, request),
         _ => return Outcome::Unknown,

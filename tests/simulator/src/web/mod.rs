@@ -4,6 +4,7 @@
 //! limit of sessions are those of the binary protocol.
 
 mod api;
+mod bomb;
 mod calendar;
 mod cgi;
 mod digest;

@@ -167,8 +167,10 @@ pub enum WebFault {
     Redirect(String),
     /// A body without an end.
     Endless,
-    /// A body that says it is compressed.
-    Gzip,
+    /// A small body in this encoding that unpacks to half a gigabyte; empty: the header does not say so.
+    Bomb(String),
+    /// The first half of one.
+    HalfBomb(String),
     /// No answer.
     Mute,
 }
