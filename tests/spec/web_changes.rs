@@ -46,12 +46,15 @@ impl CredentialSource for Vault {
 }
 
 fn site(device: &Device, policy: Policy) -> Arc<SiteContext> {
-    site_with(device, policy, KeyLogin::Never)
+    site_where(device, policy, |_| {})
 }
 
-fn site_with(device: &Device, policy: Policy, key_login: KeyLogin) -> Arc<SiteContext> {
-    let web = WebSettings {
-        key_login,
+fn site_where(
+    device: &Device,
+    policy: Policy,
+    adapt: impl FnOnce(&mut WebSettings),
+) -> Arc<SiteContext> {
+    let mut web = WebSettings {
         ports: vec![WebPort {
             port: device.web_address().unwrap().port(),
             tls: false,
@@ -59,6 +62,7 @@ fn site_with(device: &Device, policy: Policy, key_login: KeyLogin) -> Arc<SiteCo
         request: Duration::from_secs(2),
         ..WebSettings::default()
     };
+    adapt(&mut web);
     let once = RetrySettings {
         retries: 0,
         ..RetrySettings::default()
@@ -285,6 +289,34 @@ async fn streams_are_set_by_the_pages_where_there_is_no_web_api() {
     assert_eq!(rows.len(), 6, "two settings of three channels");
     assert!(rows.iter().all(|row| row.2 == "changed"), "{rows:?}");
     assert_eq!(bench.device.web_writes(), ["editNodeEncodeInfo"; 3]);
+}
+
+#[tokio::test]
+async fn a_web_api_that_was_switched_on_has_to_answer() {
+    for (api, start_ms, answers) in [
+        (ApiDialect::FlatV2, 0, true),
+        (ApiDialect::Lapi, 500, true),
+        (ApiDialect::FlatV1, 3_600_000, false),
+    ] {
+        let mut bench = bench(WebSpec {
+            api,
+            api_start_ms: start_ms,
+            ..WebSpec::default()
+        });
+        bench.site = site_where(&bench.device, everything(), |web| {
+            web.service_start = Duration::from_secs(4);
+        });
+        let off = one(&bench, Ask::SetServices, order(&[("web_api", "false")])).await;
+        assert_eq!(off.failure, None, "{api:?}");
+        let on = one(&bench, Ask::SetServices, order(&[("web_api", "true")])).await;
+        assert_eq!(outcomes(&on), [("false", "true", "changed")]);
+        let code = on.failure.map(|failure| failure.code);
+        assert_eq!(code, (!answers).then_some(ErrorCode::ChangeUnverified));
+        // The looks show no credential.
+        let counters = bench.device.counters();
+        assert_eq!(counters.logins_failed, 0);
+        assert_eq!(bench.violations(), Vec::<String>::new());
+    }
 }
 
 #[tokio::test]
@@ -516,8 +548,9 @@ async fn a_password_goes_under_the_key_of_the_session_where_there_is_one() {
             pages,
             ..WebSpec::default()
         });
-        let key_login = KeyLogin::Announced;
-        bench.site = site_with(&bench.device, everything(), key_login);
+        bench.site = site_where(&bench.device, everything(), |web| {
+            web.key_login = KeyLogin::Announced;
+        });
         let report = one(&bench, Ask::SetPassword, password()).await;
         assert_eq!(report.failure, None, "{pages:?}");
         assert_eq!(outcomes(&report), [("admin", "next", "changed")]);

@@ -388,6 +388,7 @@ impl WebSection {
             ports,
             connect: span(self.connect_ms, base.connect),
             request: span(self.request_ms, base.request),
+            service_start: base.service_start,
             legacy_login: self.legacy_login.unwrap_or(base.legacy_login),
             key_login: match self.key_login {
                 None => base.key_login,

@@ -225,7 +225,8 @@ impl Device for CgiDevice<'_> {
             return Ok(if ask == Ask::SetPassword {
                 self.set_password(&order).await?
             } else {
-                change(self, ask, &order).await?
+                let answer = change(self, ask, &order).await?;
+                self.wait_for_web_api(answer).await
             });
         }
         let Some(errand) = Errand::new(ask, self.visit.scope.channel) else {

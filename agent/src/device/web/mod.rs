@@ -5,6 +5,7 @@
 
 mod cgi;
 mod change;
+mod enabled;
 mod known;
 mod link;
 mod password;

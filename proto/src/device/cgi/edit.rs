@@ -9,6 +9,7 @@ use crate::device::http::Trouble;
 use crate::device::xml::Element;
 use crate::error::ErrorCode;
 use crate::model::ask::Ask;
+use crate::model::order::settings_at;
 use crate::model::secret::Secret;
 
 use super::command::Command;
@@ -60,7 +61,11 @@ pub fn plans(
                     (channel.is_none_or(|only| only == number)).then_some((number, item))
                 });
                 for (number, item) in items {
-                    found.push(if ask == Ask::SetAudio {
+                    let settings = &settings_at(settings, Some(number));
+                    let nothing = settings.keys().all(|name| name == "stream");
+                    found.push(if nothing {
+                        Plan::default()
+                    } else if ask == Ask::SetAudio {
                         audio(item, number, settings)?
                     } else {
                         stream(item, number, settings)?

@@ -74,7 +74,8 @@ pub(super) mod tests {
         type Error = core::convert::Infallible;
 
         fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-            Ok((self.try_next_u64()? >> 32) as u32)
+            let [first, second, third, fourth, ..] = self.try_next_u64()?.to_be_bytes();
+            Ok(u32::from_be_bytes([first, second, third, fourth]))
         }
 
         fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
@@ -86,7 +87,7 @@ pub(super) mod tests {
 
         fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
             for byte in bytes {
-                *byte = (self.try_next_u64()? >> 56) as u8;
+                [*byte, ..] = self.try_next_u64()?.to_be_bytes();
             }
             Ok(())
         }

@@ -48,6 +48,7 @@ const WRONG_PASSWORD: u32 = 36;
 const LOCKED: u32 = 39;
 const BUSY: u32 = 48;
 const NO_SESSION: u32 = 163;
+const SESSION_OVER: u32 = 162;
 const UNSUPPORTED: u32 = 32;
 const INVALID: u32 = 31;
 const NO_RECORDS: u32 = 30;
@@ -64,6 +65,9 @@ pub(super) fn answer(device: &Device, web: &WebSpec, request: &Request) -> Answe
         command => {
             if !logged_in(device, spec, web, request) {
                 return failure(NO_SESSION, "");
+            }
+            if command != "doLogout" && is_used_up(device, web, request) {
+                return failure(SESSION_OVER, "");
             }
             if command == "doLogout" {
                 if let Some(session) =
@@ -98,6 +102,7 @@ fn greeting(device: &Device, web: &WebSpec) -> Answer {
         nonce: nonce.clone(),
         token: format!("{{{token}}}"),
         logged_in: false,
+        used: 0,
         key: matches!(web.pages, PagesLogin::Encrypted | PagesLogin::Keyed)
             .then(|| keys::session_key(&name)),
         // Far from the connections of the binary protocol, which count from 1.
@@ -110,9 +115,10 @@ fn greeting(device: &Device, web: &WebSpec) -> Answer {
         let body = format!("<content><nonce>{nonce}</nonce><token>{token}</token></content>");
         return success(&body).with("Set-Cookie", format!("sessionId={id}; path=/; HttpOnly"));
     }
-    let hint = match web.pages {
-        PagesLogin::Keyed => "<securityVer>1</securityVer>",
-        _ => "",
+    let hint = if web.pages == PagesLogin::Keyed {
+        "<securityVer>1</securityVer>"
+    } else {
+        ""
     };
     success(&format!(
         "<types><token><enum>none</enum></token></types>\
@@ -134,9 +140,10 @@ fn login(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request) -
         (_, PagesLogin::Legacy) => STANDARD.encode(password),
         (Some((_, session)), _) => {
             let digits = hex(&Md5::digest(password)).to_uppercase();
-            let key = match web.pages {
-                PagesLogin::Keyed => format!("#{}", public_key.replace('\r', "")),
-                _ => String::new(),
+            let key = if web.pages == PagesLogin::Keyed {
+                format!("#{}", public_key.replace('\r', ""))
+            } else {
+                String::new()
             };
             hex(&Sha512::digest(format!("{digits}#{}{key}", session.nonce)))
         }
@@ -176,9 +183,12 @@ fn login(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request) -
         }
         PagesLogin::Classic | PagesLogin::Legacy | PagesLogin::Off => String::new(),
     };
-    let wrapped = session.key.as_ref().and_then(|key| match web.pages {
-        PagesLogin::Keyed => keys::for_public_key(key, &public_key),
-        _ => Some(keys::under_password(key, password)),
+    let wrapped = session.key.as_ref().and_then(|key| {
+        if web.pages == PagesLogin::Keyed {
+            keys::for_public_key(key, &public_key)
+        } else {
+            Some(keys::under_password(key, password))
+        }
     });
     let wrapped = wrapped.map_or_else(String::new, |wrapped| {
         format!("<sessionKey>{wrapped}</sessionKey><securityVer>1</securityVer>")
@@ -207,6 +217,26 @@ fn logged_in(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Reques
             .get(&name)
             .is_some_and(|session| session.logged_in && session.token == token)
     })
+}
+
+/// Counts a command, and ends the session that has had its share.
+fn is_used_up(device: &Device, web: &WebSpec, request: &Request) -> bool {
+    let Some(name) = cookie(request).filter(|_| web.session_uses > 0) else {
+        return false;
+    };
+    let mut state = device.web_state();
+    let Some(session) = state.sessions.get_mut(&name) else {
+        return false;
+    };
+    session.used = session.used.saturating_add(1);
+    if session.used <= web.session_uses {
+        return false;
+    }
+    let number = session.number;
+    state.sessions.remove(&name);
+    drop(state);
+    device.session_ended(number);
+    true
 }
 
 pub(super) fn cookie(request: &Request) -> Option<String> {
@@ -300,7 +330,7 @@ fn content(
         "queryApiServer" => format!(
             "<content><apiserverSwitch>{}</apiserverSwitch>\
              <authenticationType>Digest</authenticationType></content>",
-            web.api != ApiDialect::Off && edit::api_on(device)
+            web.api != ApiDialect::Off && edit::api_switched_on(device)
         ),
         "queryPlatformCfg" => format!(
             "<content type=\"list\" current=\"NVMS5000\"><item id=\"OTHER\"/>\

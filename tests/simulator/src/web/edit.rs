@@ -82,8 +82,14 @@ pub(super) fn clock_offset(device: &Device, web: &WebSpec) -> i64 {
 }
 
 /// Whether the web API is switched on.
-pub(super) fn api_on(device: &Device) -> bool {
+pub(super) fn api_switched_on(device: &Device) -> bool {
     setting(device, "api", "true") == "true"
+}
+
+/// Whether it answers as well.
+pub(super) fn api_on(device: &Device) -> bool {
+    let from = device.web_state().api_from;
+    api_switched_on(device) && from.is_none_or(|from| from <= Instant::now())
 }
 
 /// Makes a change, unless a fault comes between.
@@ -183,7 +189,11 @@ fn apply(
             store("rtsp".to_owned(), field("rtspServerSwitch"));
             store("anonymous".to_owned(), field("anonymousAccess"));
         }
-        "editApiServer" => store("api".to_owned(), field("apiserverSwitch")),
+        "editApiServer" => {
+            store("api".to_owned(), field("apiserverSwitch"));
+            let start = Duration::from_millis(web.api_start_ms);
+            device.web_state().api_from = Some(Instant::now() + start);
+        }
         "editPlatformCfg" => {
             for name in ["switch", "serverAddr", "port", "reportId"] {
                 store(format!("platform/{name}"), field(name));
