@@ -165,9 +165,11 @@ async fn every_change_of_settings_can_be_undone_channel_by_channel() {
                     .as_array()
                     .unwrap()
                     .clone();
-                let text = |row: &serde_json::Value, key: &str| match &row[key] {
-                    serde_json::Value::String(text) => text.clone(),
-                    other => other.to_string(),
+                let text = |row: &serde_json::Value, key: &str| {
+                    let value = &row[key];
+                    value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned)
                 };
                 let row = |row: &serde_json::Value| {
                     ["channel", "setting", "old", "new", "outcome"].map(|key| text(row, key))
@@ -221,7 +223,7 @@ async fn every_change_of_settings_can_be_undone_channel_by_channel() {
         assert!(said.stderr.contains("usage.invalid"), "{}", said.stderr);
     }
     let only_time = ["run", "set-clock", "--all", "--yes", "--set", "time=now"];
-    fleet.ctl(&only_time).await.ended(0);
+    let _ = fleet.ctl(&only_time).await.ended(0);
     let undo = ["run", "set-clock", "--all", "--yes", "--undo", "last"];
     let said = fleet.ctl(&undo).await.ended(2);
     assert!(said.stderr.contains("has passed"), "{}", said.stderr);
@@ -322,7 +324,7 @@ async fn other_sites_wait_for_the_canary_also_while_the_coordinator_is_away() {
     }
     fleet.start_coordinator();
     fleet.until_answering().await;
-    fleet.ctl(&["jobs", "wait", &job]).await.ended(0);
+    let _ = fleet.ctl(&["jobs", "wait", &job]).await.ended(0);
     for site in sites {
         assert_eq!(writes(&of_site(&fleet, site)), 2, "{site}");
     }
@@ -363,7 +365,7 @@ async fn a_change_that_a_crash_interrupts_is_settled_by_looking() {
         (tvt_sim::WriteFault::MuteBefore, "failed"),
     ] {
         let mut fleet = changeable().await;
-        let device = std::sync::Arc::clone(&fleet.simulator.devices()[0]);
+        let device = Arc::clone(&fleet.simulator.devices()[0]);
         let web = |write_fault| tvt_sim::WebSpec {
             write_fault,
             ..device.spec().web.unwrap()

@@ -53,6 +53,6 @@ mod tests {
                 break;
             }
         }
-        assert_eq!(unpack.total_out(), (PIECE * PIECES) as u64);
+        assert_eq!(usize::try_from(unpack.total_out()), Ok(PIECE * PIECES));
     }
 }
