@@ -44,6 +44,7 @@
 //! connect_ms = 3000
 //! request_ms = 10000
 //! legacy_login = false           # tell very old recorders the password itself
+//! key_login = "never"            # send a key to the newest: never, announced, always
 //!
 //! [pictures]                     # snapshots of the fleet
 //! max_mb = 8                     # the largest picture, up to 25

@@ -49,7 +49,9 @@ pub mod work;
 pub use budget::{AttemptBudget, KeeperError};
 pub use config::AgentConfig;
 pub use device::vendor::{self, VendorSettings};
-pub use device::{CertificatePins, Intent, PinError, ProtocolSettings, WebPort, WebSettings};
+pub use device::{
+    CertificatePins, Intent, KeyLogin, PinError, ProtocolSettings, WebPort, WebSettings,
+};
 pub use rehearse::{Rehearsed, rehearse};
 pub use retry::RetrySettings;
 pub use service::{AgentError, forget_refusals, hostname, run, site_context};

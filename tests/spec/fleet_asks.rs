@@ -1,5 +1,7 @@
 //! One question to devices of the fleet: a job like any other, with typed answers.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tvt_sim::FleetSpec;
@@ -58,12 +60,20 @@ async fn an_ask_goes_to_the_sites_and_its_answers_are_kept() {
 
 /// A fleet whose first site allows changes.
 async fn changeable() -> TestFleet {
+    changeable_at(1, 3).await
+}
+
+async fn changeable_at(sites: usize, devices: usize) -> TestFleet {
     let spec = FleetSpec {
         web: true,
-        ..FleetSpec::new(32, 3)
+        sites,
+        ..FleetSpec::new(32, devices)
     };
     let mut fleet = TestFleet::empty(&spec, Duration::ZERO).await;
-    fleet.agent_lines = "[policy]\nasks = ['services', 'set-services']\n".to_owned();
+    fleet.agent_lines =
+        "[policy]\nasks = ['services', 'set-services', 'streams', 'set-streams', 'set-osd', \
+         'set-audio', 'set-image', 'set-clock', 'set-platform']\n"
+            .to_owned();
     fleet.start_coordinator();
     fleet.know_sites().await;
     for site in fleet.sites() {
@@ -133,13 +143,229 @@ async fn services_of_a_fleet_are_switched_and_switched_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_change_of_settings_can_be_undone_channel_by_channel() {
+    let fleet = changeable_at(1, 1).await;
+    for (ask, settings) in [
+        ("set-image", &["bright=60", "mirror=false"][..]),
+        ("set-streams", &["stream=1", "frame_rate=12"]),
+        ("set-osd", &["name=Yard"]),
+        ("set-audio", &["enabled=false"]),
+        ("set-clock", &["sync=manually", "time=now"]),
+        ("set-platform", &["port=2010", "enabled=false"]),
+    ] {
+        // One channel is other than the rest before, and is so again afterwards.
+        let run = |more: &[&str]| {
+            let words = [&["run", ask, "--all", "--yes", "--format", "json"], more].concat();
+            let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+            let fleet = &fleet;
+            async move {
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let said = fleet.ctl(&words).await.ended(0);
+                let rows = said.json()["devices"][0]["answer"]
+                    .as_array()
+                    .unwrap()
+                    .clone();
+                let text = |row: &serde_json::Value, key: &str| {
+                    let value = &row[key];
+                    value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned)
+                };
+                let row = |row: &serde_json::Value| {
+                    ["channel", "setting", "old", "new", "outcome"].map(|key| text(row, key))
+                };
+                rows.iter().map(row).collect::<Vec<_>>()
+            }
+        };
+        let set: Vec<&str> = settings.iter().flat_map(|one| ["--set", one]).collect();
+        if matches!(ask, "set-image" | "set-osd" | "set-streams") {
+            let first = match ask {
+                "set-image" => "bright=7",
+                "set-osd" => "name=Seven",
+                _ => "frame_rate=7",
+            };
+            run(&["--channel", "2", "--set", first]).await;
+        }
+        let changed = run(&set).await;
+        assert!(!changed.is_empty(), "{ask}");
+        let undone = run(&["--undo", "last"]).await;
+        let back = |rows: &[[String; 5]]| {
+            let mut pairs: Vec<_> = rows
+                .iter()
+                .filter(|row| row[1] != "time" && row[4] == "changed")
+                .map(|[channel, setting, old, new, _]| {
+                    (channel.clone(), setting.clone(), old.clone(), new.clone())
+                })
+                .collect();
+            pairs.sort();
+            pairs
+        };
+        let mut wanted: Vec<_> = back(&changed)
+            .into_iter()
+            .map(|(channel, setting, old, new)| (channel, setting, new, old))
+            .collect();
+        wanted.sort();
+        assert_eq!(back(&undone), wanted, "{ask}");
+        assert!(!wanted.is_empty(), "{ask}: {changed:?}");
+        // What was undone can be undone again.
+        assert_eq!(
+            back(&run(&["--undo", "last"]).await),
+            back(&changed),
+            "{ask}"
+        );
+    }
+    // What has no earlier state is refused before anything is sent.
+    for words in [
+        &["run", "reboot", "--all", "--undo", "last", "--yes"][..],
+        &["run", "set-password", "--all", "--undo", "last", "--yes"],
+    ] {
+        let said = fleet.ctl(words).await.ended(2);
+        assert!(said.stderr.contains("usage.invalid"), "{}", said.stderr);
+    }
+    let only_time = ["run", "set-clock", "--all", "--yes", "--set", "time=now"];
+    let _ = fleet.ctl(&only_time).await.ended(0);
+    let undo = ["run", "set-clock", "--all", "--yes", "--undo", "last"];
+    let said = fleet.ctl(&undo).await.ended(2);
+    assert!(said.stderr.contains("has passed"), "{}", said.stderr);
+}
+
+fn of_site<'a>(fleet: &'a TestFleet, site: &str) -> Vec<&'a Arc<tvt_sim::Device>> {
+    // The inventories of the simulator's sites are those of the fleet's, in their order.
+    let devices = || fleet.simulator.devices().iter();
+    let names: BTreeSet<String> = devices().map(|device| device.spec().site).collect();
+    let place = fleet.sites().iter().position(|known| *known == site);
+    let name = names.iter().nth(place.unwrap()).unwrap();
+    devices()
+        .filter(|device| device.spec().site == *name)
+        .collect()
+}
+
+async fn with_fault(device: &Arc<tvt_sim::Device>, write_fault: Option<tvt_sim::WriteFault>) {
+    let web = tvt_sim::WebSpec {
+        write_fault,
+        ..device.spec().web.unwrap()
+    };
+    let mutation = tvt_sim::Mutation::SetWeb { web };
+    device.apply(mutation).await.unwrap();
+}
+
+fn writes(devices: &[&Arc<tvt_sim::Device>]) -> usize {
+    devices.iter().map(|device| device.web_writes().len()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_in_the_canary_leaves_the_other_sites_alone() {
+    let fleet = changeable_at(2, 4).await;
+    let sites = fleet.sites();
+    for device in of_site(&fleet, sites[0]) {
+        with_fault(device, Some(tvt_sim::WriteFault::Refused(31))).await;
+    }
+    let set = [
+        "run",
+        "set-services",
+        "--all",
+        "--set",
+        "rtsp=false",
+        "--yes",
+    ];
+    let said = fleet
+        .ctl(&[&set[..], &["--format", "json"]].concat())
+        .await
+        .ended(1);
+    let document = said.json();
+    let codes: Vec<String> = document["devices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|device| format!("{} {}", device["site"], device["error_code"]))
+        .collect();
+    let stopped = |site: &str| format!("\"{site}\" \"change.stopped\"");
+    let elsewhere: Vec<_> = codes
+        .iter()
+        .filter(|code| code.starts_with(&format!("\"{}\"", sites[1])))
+        .collect();
+    assert_eq!(elsewhere, [&stopped(sites[1]); 2], "{codes:?}");
+    assert!(
+        codes
+            .iter()
+            .any(|code| code.contains("device.request_refused"))
+    );
+    assert_eq!(writes(&of_site(&fleet, sites[0])), 1);
+    assert_eq!(writes(&of_site(&fleet, sites[1])), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_sites_wait_for_the_canary_also_while_the_coordinator_is_away() {
+    let mut fleet = changeable_at(2, 4).await;
+    let sites = fleet.sites();
+    // It is changed and does not say so until its time is up.
+    for device in of_site(&fleet, sites[0]) {
+        with_fault(device, Some(tvt_sim::WriteFault::MuteAfter)).await;
+    }
+    let set = [
+        "run",
+        "set-services",
+        "--all",
+        "--set",
+        "rtsp=false",
+        "--yes",
+    ];
+    let said = fleet
+        .ctl(&[&set[..], &["--detach"]].concat())
+        .await
+        .ended(0);
+    let job = said.stdout.trim().to_owned();
+    let begun = || async { (writes(&of_site(&fleet, sites[0])) == 1).then_some(()) };
+    tvtfleet_tests::wait::eventually("the canary is changed", begun).await;
+    assert_eq!(writes(&of_site(&fleet, sites[1])), 0);
+    fleet.kill_coordinator().await;
+    for device in of_site(&fleet, sites[0]) {
+        with_fault(device, None).await;
+    }
+    fleet.start_coordinator();
+    fleet.until_answering().await;
+    let _ = fleet.ctl(&["jobs", "wait", &job]).await.ended(0);
+    for site in sites {
+        assert_eq!(writes(&of_site(&fleet, site)), 2, "{site}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sites_that_waited_for_a_canary_in_vain_are_told_so_at_the_deadline() {
+    let mut fleet = changeable_at(2, 2).await;
+    let sites = fleet.sites();
+    fleet.kill_agent(sites[0]).await;
+    let set = [
+        "run",
+        "set-services",
+        "--all",
+        "--set",
+        "rtsp=false",
+        "--yes",
+    ];
+    let more = ["--deadline", "3s", "--format", "json"];
+    let said = fleet.ctl(&[&set[..], &more].concat()).await;
+    assert_ne!(said.code, Some(0), "{}", said.stderr);
+    let document = said.json();
+    let devices = document["devices"].as_array().unwrap().clone();
+    let mut codes: Vec<_> = devices
+        .iter()
+        .map(|device| (device["site"].clone(), device["error_code"].clone()))
+        .collect();
+    codes.sort_by_key(|(site, _)| site.to_string());
+    assert_eq!(codes[0].1, "site.offline");
+    assert_eq!(codes[1].1, "change.stopped");
+    assert_eq!(writes(&of_site(&fleet, sites[1])), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_that_a_crash_interrupts_is_settled_by_looking() {
     for (fault, outcome) in [
         (tvt_sim::WriteFault::MuteAfter, "changed"),
         (tvt_sim::WriteFault::MuteBefore, "failed"),
     ] {
         let mut fleet = changeable().await;
-        let device = std::sync::Arc::clone(&fleet.simulator.devices()[0]);
+        let device = Arc::clone(&fleet.simulator.devices()[0]);
         let web = |write_fault| tvt_sim::WebSpec {
             write_fault,
             ..device.spec().web.unwrap()

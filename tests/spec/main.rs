@@ -53,6 +53,8 @@ mod vault;
 mod vectors;
 mod web_asks;
 mod web_changes;
+mod web_faults;
+mod web_passwords;
 mod web_tls;
 mod workbooks;
 

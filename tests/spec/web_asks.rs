@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 use tvt_agent::credentials::FixedCredential;
 use tvt_agent::policy::Policy;
 use tvt_agent::work::{SiteContext, WorkEvent, run_work};
-use tvt_agent::{ProtocolSettings, RetrySettings, WebPort, WebSettings};
+use tvt_agent::{KeyLogin, ProtocolSettings, RetrySettings, WebPort, WebSettings};
 use tvt_sim::{
     ApiDialect, ApiLogin, Device, DeviceSpec, Fleet, Kind, Mutation, Options, PagesLogin,
-    Simulator, WebFault, WebSpec,
+    Simulator, WebSpec,
 };
 use tvtfleet_bus::clock::SystemClock;
 use tvtfleet_proto::error::ErrorCode;
@@ -25,7 +25,7 @@ use tvtfleet_proto::model::report::DeviceReport;
 use tvtfleet_proto::model::secret::{Credential, Secret};
 use tvtfleet_proto::model::want::{SiteWork, Target};
 
-const PASSWORD: &str = "Fleet-2026";
+pub(crate) const PASSWORD: &str = "Fleet-2026";
 
 /// A recorder with web interfaces, and a site that may ask it.
 pub(crate) struct Bench {
@@ -39,7 +39,7 @@ impl Bench {
         Self::start_with(kind, web, PASSWORD, |_| {})
     }
 
-    fn start_with(
+    pub(crate) fn start_with(
         kind: Kind,
         web: WebSpec,
         password: &str,
@@ -115,7 +115,7 @@ impl Bench {
         self.ask_in(job, ask, backend, scope).await
     }
 
-    async fn ask_in(
+    pub(crate) async fn ask_in(
         &self,
         job: JobId,
         ask: Ask,
@@ -171,12 +171,12 @@ impl Bench {
     }
 }
 
-fn only(backend: Backend) -> BackendChoice {
+pub(crate) fn only(backend: Backend) -> BackendChoice {
     BackendChoice::Only(backend)
 }
 
 #[track_caller]
-fn answered(report: &DeviceReport) -> &Answer {
+pub(crate) fn answered(report: &DeviceReport) -> &Answer {
     assert_eq!(report.failure, None);
     report.answer.as_ref().expect("an answer")
 }
@@ -260,14 +260,20 @@ async fn both_dialects_and_every_login_of_the_web_api_are_spoken() {
 
 #[tokio::test]
 async fn every_login_of_the_pages_is_spoken_and_the_oldest_only_where_allowed() {
-    for pages in [PagesLogin::Classic, PagesLogin::Modern] {
-        let bench = Bench::start(
-            Kind::Head,
-            WebSpec {
-                pages,
-                ..WebSpec::default()
-            },
-        );
+    for (pages, key_login) in [
+        (PagesLogin::Classic, KeyLogin::Never),
+        (PagesLogin::Classic, KeyLogin::Always),
+        (PagesLogin::Modern, KeyLogin::Never),
+        (PagesLogin::Modern, KeyLogin::Announced),
+        (PagesLogin::Encrypted, KeyLogin::Announced),
+        (PagesLogin::Keyed, KeyLogin::Announced),
+        (PagesLogin::Keyed, KeyLogin::Always),
+    ] {
+        let web = WebSpec {
+            pages,
+            ..WebSpec::default()
+        };
+        let bench = Bench::start_with(Kind::Head, web, PASSWORD, |web| web.key_login = key_login);
         let report = bench.ask(Ask::Users, only(Backend::Cgi)).await;
         let Answer::Users(users) = answered(&report) else {
             panic!("{report:?}");
@@ -291,6 +297,41 @@ async fn every_login_of_the_pages_is_spoken_and_the_oldest_only_where_allowed() 
     let allowed = Bench::start_with(Kind::Head, old, PASSWORD, |web| web.legacy_login = true);
     let report = allowed.ask(Ask::Users, only(Backend::Cgi)).await;
     assert_eq!(answered(&report).rows().len(), 1);
+}
+
+#[tokio::test]
+async fn a_wrong_guess_at_the_kind_of_login_costs_one_try_and_no_second_kind_is_tried() {
+    for (pages, key_login) in [
+        (PagesLogin::Modern, KeyLogin::Always),
+        (PagesLogin::Keyed, KeyLogin::Never),
+    ] {
+        let web = WebSpec {
+            pages,
+            ..WebSpec::default()
+        };
+        let bench = Bench::start_with(Kind::Head, web, PASSWORD, |web| web.key_login = key_login);
+        let report = bench.ask(Ask::Users, BackendChoice::Auto).await;
+        assert_eq!(report.failure.unwrap().code, ErrorCode::LoginRejected);
+        let counters = bench.device.counters();
+        assert_eq!((counters.logins_tried, counters.logins_failed), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_recorder_that_took_a_proof_is_not_told_the_password_later() {
+    let bench = Bench::start_with(Kind::Head, WebSpec::default(), PASSWORD, |web| {
+        web.legacy_login = true;
+    });
+    answered(&bench.ask(Ask::Users, only(Backend::Cgi)).await);
+    let web = WebSpec {
+        port: bench.device.web_address().unwrap().port(),
+        pages: PagesLogin::Legacy,
+        ..WebSpec::default()
+    };
+    bench.device.apply(Mutation::SetWeb { web }).await.unwrap();
+    let report = bench.ask(Ask::Users, only(Backend::Cgi)).await;
+    assert_eq!(report.failure.unwrap().code, ErrorCode::PolicyRefused);
+    assert_eq!(bench.device.counters().logins_tried, 1);
 }
 
 #[tokio::test]
@@ -472,128 +513,54 @@ async fn auto_is_no_worse_where_there_is_no_web_interface() {
 }
 
 #[tokio::test]
-async fn a_session_that_ended_is_opened_again_once_and_a_stale_nonce_is_no_refusal() {
-    let bench = Bench::start(
-        Kind::Head,
-        WebSpec {
-            nonce_uses: 1,
-            ..WebSpec::default()
-        },
-    );
-    let report = bench.ask(Ask::Streams, only(Backend::WebApi)).await;
-    assert_eq!(answered(&report).rows().len(), 3);
-    assert_eq!(bench.device.counters().logins_failed, 0);
-    bench.device.apply(Mutation::EndWebSessions).await.unwrap();
-    let report = bench.ask(Ask::Disks, only(Backend::Cgi)).await;
-    assert_eq!(answered(&report).rows().len(), 1);
-}
-
-#[tokio::test]
-async fn every_fault_of_the_web_interfaces_has_its_code() {
-    let rows = [
-        (WebFault::Status(403), ErrorCode::PermissionDenied),
-        (WebFault::Status(404), ErrorCode::InterfaceAbsent),
-        (WebFault::Status(500), ErrorCode::DeviceFault),
-        (WebFault::Html, ErrorCode::BadAnswer),
-        (WebFault::Truncated, ErrorCode::Truncated),
-        (
-            WebFault::Redirect("http://192.0.2.1/".to_owned()),
-            ErrorCode::RedirectRefused,
-        ),
-        (WebFault::Endless, ErrorCode::FrameTooLarge),
-        (WebFault::Gzip, ErrorCode::BadAnswer),
-        (WebFault::Mute, ErrorCode::RequestTimeout),
-    ];
-    for (fault, code) in rows {
-        let web = WebSpec {
-            fault: Some(fault.clone()),
-            ..WebSpec::default()
-        };
-        let bench = Bench::start(Kind::Standard, web);
-        for backend in [Backend::WebApi, Backend::Cgi] {
-            let report = bench.ask(Ask::Info, only(backend)).await;
-            let failure = report.failure.unwrap();
-            assert_eq!(failure.code, code, "{fault:?} {backend}");
-            assert!(!failure.credentials_sent);
-        }
-        assert_eq!(bench.device.counters().logins_tried, 0, "{fault:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_closed_port_is_told_and_a_changed_password_counts_everywhere() {
-    let bench = Bench::start_with(Kind::Standard, WebSpec::default(), PASSWORD, |web| {
-        web.ports = vec![WebPort {
-            port: 1,
-            tls: false,
-        }];
-    });
-    let report = bench.ask(Ask::Info, BackendChoice::Auto).await;
-    assert_eq!(report.failure.unwrap().code, ErrorCode::ConnectRefused);
-    let bench = Bench::start(Kind::Standard, WebSpec::default());
-    let password = tvt_sim::Password::new("Another-1");
-    bench
-        .device
-        .apply(Mutation::SetPassword { password })
-        .await
-        .unwrap();
-    for backend in [Backend::WebApi, Backend::Cgi] {
-        let report = bench.ask(Ask::Info, only(backend)).await;
-        assert_eq!(report.failure.unwrap().code, ErrorCode::LoginRejected);
-    }
-}
-
-#[tokio::test]
-async fn a_web_port_that_swallows_everything_costs_a_scan_less_than_a_second_and_once() {
-    // A full queue of connections: the kernel drops what comes after them.
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-    let silent = socket.listen(1).unwrap();
-    let address = silent.local_addr().unwrap();
-    let mut filling = Vec::new();
-    while let Ok(Ok(stream)) = tokio::time::timeout(
-        Duration::from_millis(200),
-        tokio::net::TcpStream::connect(address),
-    )
-    .await
-    {
-        filling.push(stream);
-        assert!(filling.len() < 64, "the queue has no end");
-    }
-    let bench = Bench::start_with(Kind::Standard, WebSpec::default(), PASSWORD, |web| {
-        web.ports = vec![WebPort {
-            port: address.port(),
-            tls: false,
-        }];
-    });
-    for (most, scan) in [(2_000, "first"), (500, "second")] {
-        let began = std::time::Instant::now();
-        let report = bench.ask(Ask::Scan, BackendChoice::Auto).await;
-        assert_eq!(report.failure, None);
-        let completion = report.attempts.last().unwrap();
-        assert_eq!(completion.code, Some(ErrorCode::ConnectTimeout));
-        let took = began.elapsed().as_millis();
-        assert!(took < most, "the {scan} scan took {took} ms");
-    }
-    drop((filling, silent));
-}
-
-#[tokio::test]
-async fn a_recorder_that_gets_other_firmware_during_a_job_is_told_as_it_is() {
-    let bench = Bench::start(Kind::Standard, WebSpec::default());
-    let job = JobId::new(uuid::Uuid::new_v4());
-    let ask = || bench.ask_in(job, Ask::Info, only(Backend::WebApi), AskScope::default());
-    answered(&ask().await);
-    // The new firmware speaks the other dialect, with other ways to log in.
-    let web = WebSpec {
-        port: bench.device.web_address().unwrap().port(),
-        api: ApiDialect::Lapi,
-        api_login: ApiLogin::DigestSha256,
-        ..WebSpec::default()
+async fn the_pages_answer_for_recordings_sound_and_streams_too() {
+    let bench = Bench::start(Kind::Head, WebSpec::default());
+    let scope = |from: &str, to: &str, channel| AskScope {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        channel,
+        ..AskScope::default()
     };
-    bench.device.apply(Mutation::SetWeb { web }).await.unwrap();
-    // What was remembered is tried first, and given up without a credential.
-    answered(&ask().await);
-    answered(&ask().await);
-    assert_eq!(bench.device.counters().logins_failed, 0);
+    let utc = ("2026-11-01 00:00:00Z", "2026-11-01 06:30:00Z");
+    let cgi = only(Backend::Cgi);
+    let search = scope(utc.0, utc.1, None);
+    let report = bench.ask_about(Ask::RecordingSegments, cgi, search).await;
+    let Answer::Segments(segments) = answered(&report) else {
+        panic!("{report:?}");
+    };
+    let found: Vec<_> = segments
+        .iter()
+        .map(|one| (one.channel.unwrap(), one.start.as_deref(), one.seconds))
+        .collect();
+    // Channel 2 has no recordings, which is no failure.
+    let (start, length) = (Some(utc.0), Some(23_400));
+    assert_eq!(found, [(1, start, length), (28, start, length)]);
+    assert_eq!(segments[0].record_type.as_deref(), Some("schedule"));
+
+    let local = scope("2026-11-01 00:00:00", "2026-11-01 06:00:00", Some(1));
+    let report = bench
+        .ask_about(Ask::RecordingSegments, cgi, local.clone())
+        .await;
+    assert_eq!(report.failure.unwrap().code, ErrorCode::UnsupportedVariant);
+    // The web API searches on the device's clock and is told a range in UTC on that.
+    for (range, first) in [
+        (local, "2026-11-01 00:00:00"),
+        (scope(utc.0, utc.1, Some(1)), "2026-11-01 08:00:00"),
+    ] {
+        let report = bench
+            .ask_about(Ask::RecordingSegments, BackendChoice::Auto, range)
+            .await;
+        let Answer::Segments(segments) = answered(&report) else {
+            panic!("{report:?}");
+        };
+        assert_eq!(segments[0].start.as_deref(), Some(first));
+    }
+    for ask in [Ask::Audio, Ask::Streams] {
+        assert_eq!(
+            answered(&bench.ask(ask, cgi).await).rows().len(),
+            3,
+            "{ask}"
+        );
+    }
+    assert_eq!(bench.violations(), Vec::<String>::new());
 }

@@ -10,7 +10,7 @@ use tvt_agent::credentials::CredentialSource;
 use tvt_agent::policy::Policy;
 use tvt_agent::work::{SiteContext, WorkBounds, WorkEvent, run_work_within};
 use tvt_agent::{Intent, ProtocolSettings, RetrySettings, WebPort, WebSettings};
-use tvt_sim::{Device, Kind, Mutation, Password, WebSpec, WriteFault};
+use tvt_sim::{ApiDialect, Device, Kind, Mutation, WebSpec, WriteFault};
 use tvtfleet_bus::clock::SystemClock;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::answer::{Answer, DeviceChange};
@@ -25,8 +25,8 @@ use tvtfleet_proto::model::want::{SiteWork, Target};
 
 use crate::web_asks::Bench;
 
-const OLD: &str = "Fleet-2026";
-const NEW: &str = "Gate-2027";
+pub(crate) const OLD: &str = "Fleet-2026";
+pub(crate) const NEW: &str = "Gate-2027";
 
 /// The vault of a site: the old password is the default, the new one has a label.
 struct Vault;
@@ -46,7 +46,15 @@ impl CredentialSource for Vault {
 }
 
 fn site(device: &Device, policy: Policy) -> Arc<SiteContext> {
-    let web = WebSettings {
+    site_where(device, policy, |_| {})
+}
+
+pub(crate) fn site_where(
+    device: &Device,
+    policy: Policy,
+    adapt: impl FnOnce(&mut WebSettings),
+) -> Arc<SiteContext> {
+    let mut web = WebSettings {
         ports: vec![WebPort {
             port: device.web_address().unwrap().port(),
             tls: false,
@@ -54,6 +62,7 @@ fn site(device: &Device, policy: Policy) -> Arc<SiteContext> {
         request: Duration::from_secs(2),
         ..WebSettings::default()
     };
+    adapt(&mut web);
     let once = RetrySettings {
         retries: 0,
         ..RetrySettings::default()
@@ -63,7 +72,7 @@ fn site(device: &Device, policy: Policy) -> Arc<SiteContext> {
     Arc::new(site.with_retry(once).with_web(web, Arc::default()))
 }
 
-fn everything() -> Policy {
+pub(crate) fn everything() -> Policy {
     Policy {
         asks: Ask::ALL.iter().copied().collect(),
         ..Policy::default()
@@ -80,14 +89,14 @@ fn order(settings: &[(&str, &str)]) -> Order {
 
 /// How a job goes: what was noted before, and what the notes are answered with.
 #[derive(Default)]
-struct Circumstances {
-    settling: BTreeMap<TargetNo, Vec<DeviceChange>>,
-    cannot_note: bool,
-    channel: Option<u32>,
+pub(crate) struct Circumstances {
+    pub(crate) settling: BTreeMap<TargetNo, Vec<DeviceChange>>,
+    pub(crate) cannot_note: bool,
+    pub(crate) channel: Option<u32>,
 }
 
 /// Changes devices and returns their reports and what was noted before.
-async fn change(
+pub(crate) async fn change(
     site: &Arc<SiteContext>,
     devices: &[&Device],
     ask: Ask,
@@ -158,7 +167,7 @@ async fn change(
     (reports, notes)
 }
 
-fn outcomes(report: &DeviceReport) -> Vec<(&str, &str, &str)> {
+pub(crate) fn outcomes(report: &DeviceReport) -> Vec<(&str, &str, &str)> {
     let Some(Answer::Changes(changes)) = &report.answer else {
         panic!("{report:?}");
     };
@@ -174,13 +183,13 @@ fn outcomes(report: &DeviceReport) -> Vec<(&str, &str, &str)> {
         .collect()
 }
 
-fn bench(web: WebSpec) -> Bench {
+pub(crate) fn bench(web: WebSpec) -> Bench {
     let mut bench = Bench::start(Kind::Head, web);
     bench.site = site(&bench.device, everything());
     bench
 }
 
-async fn one(bench: &Bench, ask: Ask, order: Order) -> DeviceReport {
+pub(crate) async fn one(bench: &Bench, ask: Ask, order: Order) -> DeviceReport {
     let (mut reports, _) = change(
         &bench.site,
         &[&bench.device],
@@ -264,6 +273,49 @@ async fn every_setting_is_shown_first_then_set_once_and_read_back() {
         assert_eq!(bench.device.web_writes(), [write], "{ask}");
         assert_eq!(bench.violations(), Vec::<String>::new());
         assert_eq!(bench.device.counters().sessions_open, 0);
+    }
+}
+
+#[tokio::test]
+async fn streams_are_set_by_the_pages_where_there_is_no_web_api() {
+    let bench = bench(WebSpec {
+        api: ApiDialect::Off,
+        ..WebSpec::default()
+    });
+    let wanted = order(&[("frame_rate", "12"), ("codec", "h264")]);
+    let report = one(&bench, Ask::SetStreams, wanted).await;
+    assert_eq!(report.failure, None);
+    let rows = outcomes(&report);
+    assert_eq!(rows.len(), 6, "two settings of three channels");
+    assert!(rows.iter().all(|row| row.2 == "changed"), "{rows:?}");
+    assert_eq!(bench.device.web_writes(), ["editNodeEncodeInfo"; 3]);
+}
+
+#[tokio::test]
+async fn a_web_api_that_was_switched_on_has_to_answer() {
+    for (api, start_ms, answers) in [
+        (ApiDialect::FlatV2, 0, true),
+        (ApiDialect::Lapi, 500, true),
+        (ApiDialect::FlatV1, 3_600_000, false),
+    ] {
+        let mut bench = bench(WebSpec {
+            api,
+            api_start_ms: start_ms,
+            ..WebSpec::default()
+        });
+        bench.site = site_where(&bench.device, everything(), |web| {
+            web.service_start = Duration::from_secs(4);
+        });
+        let off = one(&bench, Ask::SetServices, order(&[("web_api", "false")])).await;
+        assert_eq!(off.failure, None, "{api:?}");
+        let on = one(&bench, Ask::SetServices, order(&[("web_api", "true")])).await;
+        assert_eq!(outcomes(&on), [("false", "true", "changed")]);
+        let code = on.failure.map(|failure| failure.code);
+        assert_eq!(code, (!answers).then_some(ErrorCode::ChangeUnverified));
+        // The looks show no credential.
+        let counters = bench.device.counters();
+        assert_eq!(counters.logins_failed, 0);
+        assert_eq!(bench.violations(), Vec::<String>::new());
     }
 }
 
@@ -445,114 +497,4 @@ async fn a_reboot_is_proved_by_going_away_and_coming_back() {
     assert_eq!(report.failure, None);
     assert_eq!(outcomes(&report), [("", "restarted", "changed")]);
     assert_eq!(bench.device.web_writes(), ["Reboot"]);
-}
-
-fn password() -> Order {
-    Order {
-        new_credential: Some("next".parse().unwrap()),
-        ..Order::default()
-    }
-}
-
-fn with_password(fault: Option<WriteFault>) -> Bench {
-    bench(WebSpec {
-        passwords: vec![Password::new(NEW)],
-        write_fault: fault,
-        ..WebSpec::default()
-    })
-}
-
-#[tokio::test]
-async fn a_new_password_works_everywhere_and_the_old_one_nowhere() {
-    let bench = with_password(None);
-    let dry = Order {
-        dry_run: true,
-        ..password()
-    };
-    let report = one(&bench, Ask::SetPassword, dry).await;
-    assert_eq!(outcomes(&report), [("admin", "next", "would_change")]);
-    let report = one(&bench, Ask::SetPassword, password()).await;
-    assert_eq!(report.failure, None);
-    assert_eq!(outcomes(&report), [("admin", "next", "changed")]);
-    assert_eq!(
-        bench.device.web_writes(),
-        ["editUserPassword"],
-        "no camera's password is written"
-    );
-    assert_eq!(bench.device.spec().password.reveal(), NEW);
-    let counters = bench.device.counters();
-    assert_eq!(
-        (counters.logins_failed, counters.sessions_open),
-        (1, 0),
-        "the old one was tried once"
-    );
-}
-
-#[tokio::test]
-async fn at_every_break_one_of_the_two_passwords_is_known_to_be_right() {
-    for (fault, outcome, code, right) in [
-        (WriteFault::LostAfter, "changed", None, NEW),
-        (
-            WriteFault::LostBefore,
-            "failed",
-            Some(ErrorCode::Truncated),
-            OLD,
-        ),
-        (
-            WriteFault::Ignored,
-            "failed",
-            Some(ErrorCode::ChangeUnverified),
-            OLD,
-        ),
-    ] {
-        let bench = with_password(Some(fault));
-        let report = one(&bench, Ask::SetPassword, password()).await;
-        assert_eq!(outcomes(&report)[0].2, outcome, "{fault:?}");
-        assert_eq!(
-            report.failure.map(|failure| failure.code),
-            code,
-            "{fault:?}"
-        );
-        assert_eq!(bench.device.spec().password.reveal(), right, "{fault:?}");
-        assert_eq!(bench.device.web_writes().len(), 1);
-        assert_eq!(
-            bench.device.counters().logins_failed,
-            1,
-            "one wrong try at most"
-        );
-    }
-    // A restart after the intent: the recorder has it, or not.
-    for (done, outcome) in [(true, "changed"), (false, "failed")] {
-        let bench = with_password(None);
-        if done {
-            let password = Password::new(NEW);
-            bench
-                .device
-                .apply(Mutation::SetPassword { password })
-                .await
-                .unwrap();
-        }
-        let intended = DeviceChange {
-            setting: Some("password".to_owned()),
-            ..DeviceChange::default()
-        };
-        let how = Circumstances {
-            settling: BTreeMap::from([(TargetNo(0), vec![intended])]),
-            ..Circumstances::default()
-        };
-        let (reports, _) = change(
-            &bench.site,
-            &[&bench.device],
-            Ask::SetPassword,
-            password(),
-            how,
-        )
-        .await;
-        assert_eq!(outcomes(&reports[0])[0].2, outcome);
-        assert!(
-            bench.device.web_writes().is_empty(),
-            "nothing is sent again"
-        );
-        assert_eq!(bench.device.counters().logins_failed, 1);
-    }
 }

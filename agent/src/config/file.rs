@@ -19,7 +19,7 @@ use super::{
     SITE_VARIABLE, TENANT_VARIABLE, VAULT_KEY_VARIABLE,
 };
 use crate::device::vendor::{BadBridgeUrl, VendorSettings};
-use crate::device::{PORTS_MAX, ProtocolSettings, WebPort, WebSettings};
+use crate::device::{KeyLogin, PORTS_MAX, ProtocolSettings, WebPort, WebSettings};
 use crate::identity::Identity;
 use crate::policy::{Consent, Policy};
 use crate::retry::RetrySettings;
@@ -113,6 +113,15 @@ struct WebSection {
     connect_ms: Option<u64>,
     request_ms: Option<u64>,
     legacy_login: Option<bool>,
+    key_login: Option<KeyLoginWord>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KeyLoginWord {
+    Never,
+    Announced,
+    Always,
 }
 
 #[derive(Default, Deserialize)]
@@ -381,7 +390,14 @@ impl WebSection {
             ports,
             connect: span(self.connect_ms, base.connect),
             request: span(self.request_ms, base.request),
+            service_start: base.service_start,
             legacy_login: self.legacy_login.unwrap_or(base.legacy_login),
+            key_login: match self.key_login {
+                None => base.key_login,
+                Some(KeyLoginWord::Never) => KeyLogin::Never,
+                Some(KeyLoginWord::Announced) => KeyLogin::Announced,
+                Some(KeyLoginWord::Always) => KeyLogin::Always,
+            },
         })
     }
 }

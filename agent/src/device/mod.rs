@@ -34,5 +34,5 @@ pub use settings::ProtocolSettings;
 pub(crate) use vendor::VendorSettings;
 pub(crate) use visit::Visit;
 pub(crate) use web::PORTS_MAX;
-pub use web::{CertificatePins, PinError, WebPort, WebSettings};
+pub use web::{CertificatePins, KeyLogin, PinError, WebPort, WebSettings};
 pub(crate) use web::{CgiDevice, WebApiDevice};

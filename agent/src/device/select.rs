@@ -63,21 +63,20 @@ fn without_library(ask: Ask, configured: Configured) -> Vec<Backend> {
         | Ask::Disks
         | Ask::Ports
         | Ask::Streams
+        | Ask::Audio
         | Ask::Recording
         | Ask::RecordingDays
+        | Ask::RecordingSegments
+        | Ask::SetStreams
         | Ask::RtspUrl => vec![Backend::WebApi, Backend::Cgi],
-        Ask::Clock | Ask::Image | Ask::Audio | Ask::Osd | Ask::RecordingSegments => {
-            vec![Backend::WebApi]
-        }
+        Ask::Clock | Ask::Image | Ask::Osd => vec![Backend::WebApi],
         Ask::Users
         | Ask::PasswordPolicy
         | Ask::Services
         | Ask::Platform
         | Ask::CameraLogins
         | Ask::Motion => vec![Backend::Cgi],
-        Ask::SetClock | Ask::SetImage | Ask::SetStreams | Ask::SetOsd | Ask::Reboot => {
-            vec![Backend::WebApi]
-        }
+        Ask::SetClock | Ask::SetImage | Ask::SetOsd | Ask::Reboot => vec![Backend::WebApi],
         Ask::SetServices | Ask::SetAudio | Ask::SetPlatform | Ask::SetPassword => {
             vec![Backend::Cgi]
         }

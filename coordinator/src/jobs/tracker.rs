@@ -173,6 +173,13 @@ impl SiteTrack {
         true
     }
 
+    /// The first devices of the job were not changed: a site that has not begun is left alone. Returns
+    /// whether the site ended.
+    pub(crate) fn hold_back(&mut self) -> bool {
+        self.state == SiteJobState::Waiting
+            && self.end(SiteJobState::Cancelled, Some(ErrorCode::ChangeStopped))
+    }
+
     /// Looks at the clock. Returns whether the site ended.
     pub(crate) fn tick(&mut self, job: &JobTrack, grace: &Grace, now: UtcMillis) -> bool {
         if self.state.is_terminal() {

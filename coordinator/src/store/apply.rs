@@ -29,7 +29,7 @@ use super::found::{self, Part};
 use super::producers::{self, Speaker};
 use super::report::{Asked, Kept, apply_report};
 use super::state::{Item, State};
-use super::{brake, job_rows, pictures, pushes, quarantine, sighting, sites, stream};
+use super::{brake, canary, job_rows, pictures, pushes, quarantine, sighting, sites, stream};
 
 /// The most devices of one site of a job, those found among them.
 const TARGETS_MAX: u32 = 100_000;
@@ -421,9 +421,20 @@ impl Work<'_> {
             let (Some(site), Some(Some(job))) = (site, self.jobs.get_mut(id)) else {
                 continue;
             };
-            if site.changed {
-                job_rows::save_site(self.db, job.row, site.ordinal, &site.track)?;
-                job.changed = true;
+            if !site.changed {
+                continue;
+            }
+            let before = if site.ordinal == canary::FIRST {
+                job_rows::site_at(self.db, job.row, site.ordinal)?
+            } else {
+                None
+            };
+            job_rows::save_site(self.db, job.row, site.ordinal, &site.track)?;
+            job.changed = true;
+            if let Some(before) = before {
+                let turn = (&before, &site.track);
+                self.applied.wants |=
+                    canary::decide(self.db, job.row, &mut job.track, turn, self.now)?;
             }
         }
         self.brake()?;

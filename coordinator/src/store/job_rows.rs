@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::id::{JobId, Sequence};
-use tvtfleet_proto::model::job::{DeviceCounts, JobSpec, JobView, SiteJobView};
+use tvtfleet_proto::model::job::{DeviceCounts, JobSpec, JobView, SiteJobView, WorkOptions};
 use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::SiteOutcome;
 use tvtfleet_proto::wire::v1;
@@ -73,14 +73,19 @@ pub(super) fn submitted(db: &Connection, job: JobRow) -> Result<UtcMillis, DbErr
     Ok(query.query_row(params![job], |row| moment(row, "submitted_at"))?)
 }
 
-/// Whether devices that the sites of a job find join it.
-pub(super) fn discovers(db: &Connection, job: JobRow) -> Result<bool, DbError> {
+/// How a job is done.
+pub(super) fn options(db: &Connection, job: JobRow) -> Result<Option<WorkOptions>, DbError> {
     let mut query = db.prepare_cached("SELECT spec FROM jobs WHERE id = ?1")?;
     let mut rows = query.query([job])?;
     match rows.next()? {
-        Some(row) => Ok(read_spec(row)?.work.discover.is_some()),
-        None => Ok(false),
+        Some(row) => Ok(Some(read_spec(row)?.work)),
+        None => Ok(None),
     }
+}
+
+/// Whether devices that the sites of a job find join it.
+pub(super) fn discovers(db: &Connection, job: JobRow) -> Result<bool, DbError> {
+    Ok(options(db, job)?.is_some_and(|options| options.discover.is_some()))
 }
 
 /// Finds a site of a job, and its ordinal in it.
@@ -96,6 +101,18 @@ pub(super) fn find_site(
         Some(row) => Ok(Some((row.get("ordinal")?, read_site_track(row)?))),
         None => Ok(None),
     }
+}
+
+/// The site at a place of a job.
+pub(super) fn site_at(
+    db: &Connection,
+    job: JobRow,
+    ordinal: i64,
+) -> Result<Option<SiteTrack>, DbError> {
+    let sql = format!("SELECT {SITE_TRACK} FROM job_sites WHERE job = ?1 AND ordinal = ?2");
+    let mut query = db.prepare_cached(&sql)?;
+    let mut rows = query.query(params![job, ordinal])?;
+    rows.next()?.map(read_site_track).transpose()
 }
 
 /// The open sites of a job: row, ordinal and state.

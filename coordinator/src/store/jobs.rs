@@ -12,7 +12,7 @@ use crate::jobs::tracker::{Grace, SiteTrack};
 
 use super::columns::job_id;
 use super::error::DbError;
-use super::{job_rows, wants};
+use super::{canary, job_rows, wants};
 
 /// Lists jobs, newest first.
 pub(crate) fn list(db: &Connection, request: &ListJobs) -> Result<Vec<JobView>, DbError> {
@@ -82,9 +82,13 @@ pub(crate) fn expire(
     let Some((row, mut track)) = job_rows::find(db, job)? else {
         return Ok(0);
     };
+    let held = canary::holds(db, row)?;
     let mut ended = 0_usize;
     for (site, ordinal, mut state) in job_rows::open_sites(db, row)? {
         if SiteTrack::tick(&mut state, &track, grace, now) {
+            if held && ordinal != canary::FIRST && !state.accepted {
+                state.reason = Some(ErrorCode::ChangeStopped);
+            }
             job_rows::save_site(db, row, ordinal, &state)?;
             job_rows::site_ended(db, &mut track, site, &state, now)?;
             ended = ended.saturating_add(1);

@@ -7,6 +7,7 @@
 mod apply;
 mod audit_rows;
 mod brake;
+mod canary;
 mod change_log;
 mod changes;
 mod channels;

@@ -12,13 +12,14 @@ use tvtfleet_proto::model::mac::MacAddr;
 use tvtfleet_proto::model::signed::SignedStatement;
 use tvtfleet_proto::model::want::{SiteWork, Target};
 
+use crate::jobs::canary::size;
 use crate::jobs::fanout::SiteJob;
 
 use super::columns::{JobRow, SiteRow, count, job_id, moment, signed, site_id, unsigned};
 use super::device_rows::{read_mac, unpack_entry};
 use super::error::DbError;
 use super::sighting::host_of;
-use super::{job_rows, orders, pushes, sites, undo};
+use super::{canary, job_rows, orders, pushes, sites, undo};
 
 /// Addresses of known devices that a discovery is told.
 const KNOWN_MAX: u32 = 4_096;
@@ -154,7 +155,7 @@ pub(super) fn advance_all(db: &Connection) -> Result<(), DbError> {
 fn open_jobs(db: &Connection, site: SiteRow) -> Result<Vec<SiteJob>, DbError> {
     let mut query = db.prepare_cached(
         "SELECT j.id, j.uuid, j.spec, j.deadline_at, j.cancelled_at, s.braked_at, j.traceparent,
-                s.ordinal, s.signed_order
+                s.ordinal, s.signed_order, s.accepted
          FROM job_sites s JOIN jobs j ON j.id = s.job
          WHERE s.site = ?1 AND s.state IN ('waiting', 'accepted')
            AND (j.needs_order = 0 OR s.signed_order IS NOT NULL
@@ -168,6 +169,13 @@ fn open_jobs(db: &Connection, site: SiteRow) -> Result<Vec<SiteJob>, DbError> {
         let braked: Option<i64> = row.get("braked_at")?;
         let spec = job_rows::read_spec(row)?;
         let mut options: WorkOptions = spec.work;
+        let row_id: JobRow = row.get("id")?;
+        let begun = row.get("accepted")? || row.get::<_, i64>("ordinal")? == canary::FIRST;
+        if let Some(size) = size(&options).filter(|_| !begun)
+            && canary::is_closed(db, row_id, size)?
+        {
+            continue;
+        }
         if let Some(discover) = &mut options.discover {
             discover.known = known_addresses(db, site)?;
         }
@@ -176,7 +184,7 @@ fn open_jobs(db: &Connection, site: SiteRow) -> Result<Vec<SiteJob>, DbError> {
             cancelled: cancelled.is_some() || braked.is_some(),
             not_after: moment(row, "deadline_at")?,
             traceparent: row.get("traceparent")?,
-            targets: targets(db, row.get("id")?, row.get("ordinal")?, &options)?,
+            targets: targets(db, row_id, row.get("ordinal")?, &options)?,
             options,
             order: match row.get::<_, Option<Vec<u8>>>("signed_order")? {
                 Some(bytes) => Some(orders::unpack(&bytes)?),

@@ -22,7 +22,8 @@ pub(crate) struct OrderArgs {
     /// Change the devices; without it, or --dry-run, nothing is done
     #[arg(long)]
     yes: bool,
-    /// Devices of a site that come first, none of which may fail [default: 1]
+    /// Devices of a site that come first, none of which may fail; other sites wait for those of the first
+    /// [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     canary: Option<u32>,
     /// Devices of a site that make a wave; the next begins when all of it are done [default: 10]

@@ -50,7 +50,7 @@ pub(crate) struct Args {
     which: SelectorArgs,
     #[command(flatten)]
     order: OrderArgs,
-    /// With set-services and set-platform: put back what this job changed, its id or "last"
+    /// With the set-asks for settings: put back what this job changed, its id or "last"
     #[arg(
         long,
         value_name = "JOB",

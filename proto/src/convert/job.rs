@@ -10,6 +10,7 @@ use crate::model::job::{
     WorkOptions,
 };
 use crate::model::order::Order;
+use crate::model::order::TARGET_SETTINGS_MAX;
 use crate::model::time::UtcMillis;
 use crate::model::want::{SiteWork, Target};
 use crate::wire::v1;
@@ -267,7 +268,7 @@ impl TryFrom<v1::Target> for Target {
             known_mac: optional_mac("known_mac", &wire.known_mac)?,
             trusted: wire.trusted,
             credential: credential(&wire.credential)?,
-            settings: read_settings(wire.settings)?,
+            settings: read_settings(wire.settings, TARGET_SETTINGS_MAX)?,
         })
     }
 }

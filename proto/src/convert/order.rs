@@ -12,7 +12,7 @@ impl TryFrom<v1::Order> for Order {
 
     fn try_from(wire: v1::Order) -> Result<Self, BadField> {
         Ok(Self {
-            settings: read_settings(wire.settings)?,
+            settings: read_settings(wire.settings, SETTINGS_MAX)?,
             new_credential: credential(&wire.new_credential)?,
             undo: optional_uuid("undo", &wire.undo)?.map(JobId::new),
             dry_run: wire.dry_run,
@@ -41,8 +41,11 @@ impl From<Order> for v1::Order {
 }
 
 /// The settings of a message, bounded.
-pub(super) fn read_settings(wire: Vec<v1::Setting>) -> Result<BTreeMap<String, String>, BadField> {
-    if wire.len() > SETTINGS_MAX {
+pub(super) fn read_settings(
+    wire: Vec<v1::Setting>,
+    most: usize,
+) -> Result<BTreeMap<String, String>, BadField> {
+    if wire.len() > most {
         return Err(BadField::new("settings", "too many"));
     }
     if wire

@@ -7,6 +7,8 @@ use super::id::{CredentialLabel, JobId};
 
 /// The most settings of one order.
 pub const SETTINGS_MAX: usize = 32;
+/// The most settings of one device whose earlier settings are put back: those of many channels.
+pub const TARGET_SETTINGS_MAX: usize = 4096;
 /// The longest value of a setting, in bytes.
 pub const VALUE_MAX: usize = 256;
 /// The value of `time` that stands for the agent's clock.
@@ -169,18 +171,24 @@ impl Order {
                 "canary, wave and number of failures are at least 1",
             ));
         }
+        if self.undo.is_some() && ask == Ask::SetPassword {
+            return Err(BadOrder::Options(
+                "a password is not taken back: set another one, under its label",
+            ));
+        }
         if (ask == Ask::SetPassword) != self.new_credential.is_some() {
             return Err(BadOrder::Options(
                 "a new credential goes with set-password, and with nothing else",
             ));
         }
         if self.undo.is_some() {
-            let whole = matches!(ask, Ask::SetServices | Ask::SetPlatform);
-            return if whole && self.settings.is_empty() {
+            return if ask.reads().is_none() {
+                Err(BadOrder::Options("what only happens cannot be undone"))
+            } else if self.settings.is_empty() {
                 Ok(())
             } else {
                 Err(BadOrder::Options(
-                    "only set-services and set-platform can be undone, without settings",
+                    "a job is undone as a whole, without settings",
                 ))
             };
         }
@@ -197,6 +205,29 @@ impl Order {
         }
         Ok(())
     }
+}
+
+/// The name of a setting of one channel, where the settings of a device are named with their channels.
+#[must_use]
+pub fn at_channel(name: &str, channel: u32) -> String {
+    format!("{name}@{channel}")
+}
+
+/// The settings for one document of a device: those that name no channel, and those of this one.
+#[must_use]
+pub fn settings_at(
+    settings: &BTreeMap<String, String>,
+    channel: Option<u32>,
+) -> BTreeMap<String, String> {
+    let here = settings.iter().filter_map(|(name, value)| {
+        let name = match name.split_once('@') {
+            Some((name, number)) if number.parse().ok() == channel => name,
+            Some(_) => return None,
+            None => name,
+        };
+        Some((name.to_owned(), value.clone()))
+    });
+    here.collect()
 }
 
 impl Kind {
@@ -258,6 +289,37 @@ mod tests {
             let found = order(settings).check(ask);
             assert_eq!(found.is_ok(), fits, "{ask} {settings:?}: {found:?}");
         }
+    }
+
+    #[test]
+    fn what_sets_something_can_be_undone_and_nothing_else() {
+        for ask in Ask::ALL.iter().filter(|ask| ask.changes_device()) {
+            let undo = Order {
+                undo: Some(JobId::new(uuid::Uuid::nil())),
+                ..Order::default()
+            };
+            let found = undo.check(*ask);
+            assert_eq!(found.is_ok(), ask.reads().is_some(), "{ask}: {found:?}");
+            let with = Order {
+                settings: order(&[("rtsp", "true")]).settings,
+                ..undo
+            };
+            assert!(with.check(*ask).is_err(), "{ask}");
+        }
+    }
+
+    #[test]
+    fn settings_of_other_channels_are_not_for_this_one() {
+        let named = [("stream", "2"), ("gop@1", "50"), ("gop@28", "25")];
+        let all = order(&named).settings;
+        assert_eq!(at_channel("gop", 28), "gop@28");
+        let at = |channel| settings_at(&all, channel);
+        assert_eq!(
+            at(Some(28)),
+            order(&[("stream", "2"), ("gop", "25")]).settings
+        );
+        assert_eq!(at(Some(2)), order(&[("stream", "2")]).settings);
+        assert_eq!(at(None), order(&[("stream", "2")]).settings);
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! The driver of the recorders' pages.
 
-use tvtfleet_proto::device::cgi::{Command, Errand, Reply, Session, Variant, plans};
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+use tvtfleet_proto::device::cgi::{Command, Errand, KeyPair, Reply, Session, Variant, plans};
 use tvtfleet_proto::device::edit::{Plan, Write};
 use tvtfleet_proto::device::http::Trouble;
 use tvtfleet_proto::error::{ErrorCode, ErrorKind};
-use tvtfleet_proto::model::ask::Ask;
+use tvtfleet_proto::model::ask::{Ask, AskScope};
 use tvtfleet_proto::model::backend::Backend;
 use tvtfleet_proto::model::report::Failure;
 use tvtfleet_proto::model::secret::Credential;
 
 use super::change::{Editor, change};
 use super::link::Link;
+use super::settings::KeyLogin;
 use super::{answer, failure, permit};
 use crate::budget::Spent;
 use crate::device::interface::{Answer, Device, DeviceError, Support};
@@ -90,10 +93,19 @@ impl<'a> CgiDevice<'a> {
             .session
             .on_hello(&response)
             .map_err(|trouble| failure(trouble, false))?;
+        let endpoint = &self.visit.target.endpoint;
+        if variant == Variant::Legacy && site.web_known.of(endpoint).takes_proofs {
+            let text = "the recorder took a proof of the password before and wants the password \
+                        itself now, as somebody in its place would";
+            return Err(Failure::new(ErrorCode::PolicyRefused, text));
+        }
         if variant == Variant::Legacy && !(site.web.legacy_login && self.may_show_password()) {
             let text = "the recorder wants the password itself, as very old firmware does; \
                         this site does not allow it";
             return Err(Failure::new(ErrorCode::PolicyRefused, text));
+        }
+        if variant == Variant::Modern && self.sends_key() {
+            self.session.send_key(key_pair().await?);
         }
         let request = self
             .session
@@ -108,6 +120,10 @@ impl<'a> CgiDevice<'a> {
         match self.session.on_login(credential, &response) {
             Ok(()) => {
                 permit.settle(Spent::Accepted);
+                if variant != Variant::Legacy {
+                    site.web_known
+                        .learn(endpoint, |known| known.takes_proofs = true);
+                }
                 Ok(())
             }
             Err(trouble) => {
@@ -134,6 +150,14 @@ impl<'a> CgiDevice<'a> {
         }
     }
 
+    fn sends_key(&self) -> bool {
+        match self.visit.site.web.key_login {
+            KeyLogin::Never => false,
+            KeyLogin::Announced => self.session.announces_keys(),
+            KeyLogin::Always => true,
+        }
+    }
+
     fn may_show_password(&self) -> bool {
         let Visit { target, site, .. } = self.visit;
         self.link.is_private() || site.policy.plaintext_login.covers(target.trusted)
@@ -145,6 +169,13 @@ impl<'a> CgiDevice<'a> {
             Failure::new(ErrorCode::CredentialMissing, text)
         })
     }
+}
+
+/// Makes a key pair beside the tasks of the network, for which it takes too long.
+async fn key_pair() -> Result<KeyPair, Failure> {
+    let made = tokio::task::spawn_blocking(|| KeyPair::generate(&mut UnwrapErr(SysRng)));
+    let pair = made.await.ok().flatten();
+    pair.ok_or_else(|| Failure::new(ErrorCode::Internal, "no key for the login could be made"))
 }
 
 impl Editor for CgiDevice<'_> {
@@ -194,13 +225,18 @@ impl Device for CgiDevice<'_> {
             return Ok(if ask == Ask::SetPassword {
                 self.set_password(&order).await?
             } else {
-                change(self, ask, &order).await?
+                let answer = change(self, ask, &order).await?;
+                self.wait_for_web_api(answer).await
             });
         }
         let Some(errand) = Errand::new(ask, self.visit.scope.channel) else {
             let text = "the recorders' pages cannot answer this";
             return Err(Failure::new(ErrorCode::UnsupportedVariant, text).into());
         };
+        let AskScope { from, to, .. } = self.visit.scope;
+        let errand = errand
+            .within(from, to)
+            .map_err(|trouble| failure(trouble, false))?;
         Ok(self.errand(ask, errand).await?)
     }
 

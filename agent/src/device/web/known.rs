@@ -21,6 +21,8 @@ pub(crate) struct KnownWeb(Mutex<BTreeMap<Endpoint, Known>>);
 pub(crate) struct Known {
     pub(crate) port: Option<WebPort>,
     pub(crate) dialect: Option<Dialect>,
+    /// Whether its pages ever took a proof of the password instead of the password.
+    pub(crate) takes_proofs: bool,
     /// Until when a port is taken to swallow everything.
     pub(crate) silent_until: Option<Instant>,
 }

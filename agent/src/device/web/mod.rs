@@ -5,6 +5,7 @@
 
 mod cgi;
 mod change;
+mod enabled;
 mod known;
 mod link;
 mod password;
@@ -18,7 +19,7 @@ pub(crate) use cgi::CgiDevice;
 pub(crate) use known::KnownWeb;
 pub use pins::{CertificatePins, PinError};
 pub(crate) use settings::PORTS_MAX;
-pub use settings::{WebPort, WebSettings};
+pub use settings::{KeyLogin, WebPort, WebSettings};
 pub(crate) use webapi::WebApiDevice;
 
 use tokio::time::timeout_at;

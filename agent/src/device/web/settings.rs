@@ -23,8 +23,25 @@ pub struct WebSettings {
     pub connect: Duration,
     /// Time for one request with its answer.
     pub request: Duration,
+    /// How long a web API that was switched on may take to answer.
+    pub service_start: Duration,
     /// Whether a recorder's pages may be told the password itself, as very old firmware wants it.
     pub legacy_login: bool,
+    /// Which recorders' pages are sent a public key with the login, as the newest firmware wants it.
+    pub key_login: KeyLogin,
+}
+
+/// When a login to a recorder's pages sends a public key. Never tried after another kind of login was
+/// refused, nor the other way round: each counts as a failed try.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyLogin {
+    /// Never.
+    #[default]
+    Never,
+    /// Where the recorder's greeting hints at it.
+    Announced,
+    /// Wherever the greeting does not rule it out.
+    Always,
 }
 
 impl Default for WebSettings {
@@ -34,7 +51,9 @@ impl Default for WebSettings {
             ports: vec![port(443, true), port(80, false), port(8080, false)],
             connect: Duration::from_secs(3),
             request: Duration::from_secs(10),
+            service_start: Duration::from_secs(30),
             legacy_login: false,
+            key_login: KeyLogin::Never,
         }
     }
 }

@@ -3,7 +3,7 @@
 mod picture;
 
 use tvtfleet_proto::device::edit::{Plan, Write};
-use tvtfleet_proto::device::http::{Trouble, measure};
+use tvtfleet_proto::device::http::{Trouble, measure, search_time};
 use tvtfleet_proto::device::webapi::{
     Dialect, Errand, Login, Query, Scope, Session, Step, flat, plan,
 };
@@ -38,6 +38,8 @@ pub(crate) struct WebApiDevice<'a> {
     pub(super) visit: Visit<'a>,
     link: Link<'a>,
     session: Session,
+    /// What bounds searches, on the device's clock.
+    scope: Scope,
     permit: Option<LoginPermit<'a>>,
     /// When the last request went and its answer came.
     last_exchange: (UtcMillis, UtcMillis),
@@ -51,6 +53,10 @@ impl<'a> WebApiDevice<'a> {
             visit,
             link: Link::new(visit, patient),
             session: Session::new(known.dialect),
+            scope: Scope {
+                from: visit.scope.from.clone(),
+                to: visit.scope.to.clone(),
+            },
             permit: None,
             last_exchange: (UtcMillis::new(0), UtcMillis::new(0)),
         }
@@ -99,10 +105,7 @@ impl<'a> WebApiDevice<'a> {
         &mut self,
         message: Message<'_>,
     ) -> Result<Result<Element, Trouble>, Failure> {
-        let scope = Scope {
-            from: self.visit.scope.from.clone(),
-            to: self.visit.scope.to.clone(),
-        };
+        let scope = self.scope.clone();
         loop {
             let random = uuid::Uuid::new_v4().as_u128();
             let credential = self.visit.gate.credential;
@@ -138,6 +141,30 @@ impl<'a> WebApiDevice<'a> {
                 }
             }
         }
+    }
+
+    /// Tells the bounds of a search on the device's clock, where they are in UTC.
+    async fn settle_scope(&mut self) -> Result<(), Failure> {
+        if !self.scope.from.ends_with('Z') && !self.scope.to.ends_with('Z') {
+            return Ok(());
+        }
+        let Some(errand) = Errand::new(Ask::Clock, None) else {
+            return Ok(());
+        };
+        let errand = self.run(errand).await?;
+        let found = errand.finish().map_err(|trouble| self.failed(trouble))?;
+        let clock = match found.answer {
+            Some(Found::Clock(readings)) => readings.into_iter().next(),
+            _ => None,
+        };
+        let zone = clock.and_then(|clock| clock.time_zone);
+        let told = |text: &str| search_time(zone.as_deref(), text);
+        let Some((from, to)) = told(&self.scope.from).zip(told(&self.scope.to)) else {
+            let text = "the range or the device's time zone cannot be understood";
+            return Err(Failure::new(ErrorCode::BadAnswer, text));
+        };
+        self.scope = Scope { from, to };
+        Ok(())
     }
 
     async fn ask_gate(&mut self, login: Login) -> Result<(), Failure> {
@@ -253,6 +280,7 @@ impl Device for WebApiDevice<'_> {
             let text = "the web API cannot answer this";
             return Err(Failure::new(ErrorCode::UnsupportedVariant, text).into());
         };
+        self.settle_scope().await?;
         let errand = self.run(errand).await?;
         let mut found = errand.finish().map_err(|trouble| self.failed(trouble))?;
         if let Some(Found::Clock(readings)) = &mut found.answer {

@@ -42,7 +42,37 @@ pub enum Command {
     Motion(u32),
     /// The days with recordings of a channel. Known from the pages' source.
     Days(u32),
+    /// The recordings of a channel within a range. Known from the pages' source.
+    Segments(u32, UtcRange),
 }
+
+/// A range of a search in UTC: recorders search in it, whatever their zone is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UtcRange {
+    from: String,
+    to: String,
+}
+
+impl UtcRange {
+    /// A range of moments as `2026-11-01 00:00:00Z`; `None` for others.
+    #[must_use]
+    pub fn new(from: &str, to: &str) -> Option<Self> {
+        Some(Self {
+            from: from.strip_suffix('Z')?.to_owned(),
+            to: to.strip_suffix('Z')?.to_owned(),
+        })
+    }
+}
+
+/// Why recordings are made, as searches name it.
+const RECORD_TYPES: [&str; 6] = [
+    "MANUAL",
+    "SENSOR",
+    "INTELLIGENT",
+    "MOTION",
+    "POS",
+    "SCHEDULE",
+];
 
 impl Command {
     /// The path without its slash.
@@ -64,6 +94,7 @@ impl Command {
             Self::RecordStatus => "queryRecStatus",
             Self::Motion(_) => "queryMotion",
             Self::Days(_) => "queryDatesExistRec",
+            Self::Segments(..) => "queryChlRecLog",
         }
     }
 
@@ -80,6 +111,7 @@ impl Command {
             Self::Encoding => vec![fields(&["name", "main", "an", "ae"])],
             Self::Motion(channel) => vec![channel_condition(*channel), fields(&["param"])],
             Self::Days(channel) => vec![channel_condition(*channel)],
+            Self::Segments(channel, range) => search(*channel, range),
             Self::Basic
             | Self::DeviceList
             | Self::Online
@@ -94,6 +126,24 @@ impl Command {
             | Self::RecordStatus => Vec::new(),
         }
     }
+}
+
+/// UNCERTAIN: no source says the values of `modeType`, which is left out, nor whether a recorder wants
+/// the range in its own time beside the one in UTC; a recorder settles both.
+fn search(channel: u32, range: &UtcRange) -> Vec<Element> {
+    let words = |name: &'static str| RECORD_TYPES.map(|word| Element::leaf(name, word));
+    let types = Element::new("recType").with_all(words("enum"));
+    let wanted = Element::new("recType").with_attribute("type", "list");
+    let names = ["recType", "startTime", "endTime", "size"];
+    vec![
+        Element::new("types").with(types),
+        Element::new("requireField").with_all(names.map(Element::new)),
+        Element::new("condition")
+            .with(Element::leaf("startTimeEx", range.from.as_str()))
+            .with(Element::leaf("endTimeEx", range.to.as_str()))
+            .with(wanted.with_all(words("item")))
+            .with(Element::new("chl").with_attribute("id", channel_guid(channel))),
+    ]
 }
 
 /// A request: the token, or the word `null`, and the parts of the command.

@@ -9,6 +9,7 @@ use crate::device::http::Trouble;
 use crate::device::xml::Element;
 use crate::error::ErrorCode;
 use crate::model::ask::Ask;
+use crate::model::order::settings_at;
 use crate::model::secret::Secret;
 
 use super::command::Command;
@@ -53,14 +54,22 @@ pub fn plans(
                 )?);
             }
             (Ask::SetPlatform, Command::Platform) => found.push(platform(content, settings)?),
-            (Ask::SetAudio, Command::Encoding) => {
+            (Ask::SetAudio | Ask::SetStreams, Command::Encoding) => {
                 let items = content.all("item");
                 let items = items.filter_map(|item| {
                     let number = channel_number(item.attribute("id")?)?;
                     (channel.is_none_or(|only| only == number)).then_some((number, item))
                 });
                 for (number, item) in items {
-                    found.push(audio(item, number, settings)?);
+                    let settings = &settings_at(settings, Some(number));
+                    let nothing = settings.keys().all(|name| name == "stream");
+                    found.push(if nothing {
+                        Plan::default()
+                    } else if ask == Ask::SetAudio {
+                        audio(item, number, settings)?
+                    } else {
+                        stream(item, number, settings)?
+                    });
                 }
             }
             _ => {}
@@ -204,11 +213,55 @@ fn audio(
         }
         Some(part)
     });
+    Ok(Plan::new(vec![one], |_| encoding(item, parts)))
+}
+
+/// Where a setting of the main stream stands: the element, and its attribute.
+const STREAM: [(&str, &str, &str); 7] = [
+    ("resolution", "an", "res"),
+    ("frame_rate", "an", "fps"),
+    ("bitrate_type", "an", "bitType"),
+    ("max_bitrate_kbps", "an", "QoI"),
+    ("quality", "an", "level"),
+    ("codec", "main", "enct"),
+    ("gop", "main", "aGOP"),
+];
+
+/// The continuous profile of the main stream; the other streams and the profile of events stay.
+fn stream(
+    item: &Element,
+    channel: u32,
+    settings: &BTreeMap<String, String>,
+) -> Result<Plan, Trouble> {
+    if settings.get("stream").is_some_and(|number| number != "1") {
+        return Err(invalid("the recorders' pages set the main stream only"));
+    }
+    let mut found = Vec::new();
+    let mut changed = item.clone();
+    for (name, new) in settings.iter().filter(|(name, _)| *name != "stream") {
+        let place = STREAM.iter().find(|(known, ..)| known == name);
+        let old = place.and_then(|(_, part, attribute)| item.child(part)?.attribute(attribute));
+        let Some((old, (_, part, attribute))) = old.zip(place) else {
+            return Err(invalid(&format!("channel {channel} has no setting {name}")));
+        };
+        let one = Difference::new(Some(channel), name, Some(old), new);
+        if let Some(mut with) = changed.child(part).cloned().filter(|_| one.differs) {
+            with.set_attribute(attribute, new);
+            changed.set(with);
+        }
+        found.push(one);
+    }
+    let parts = ["an", "ae", "main"].into_iter();
+    let parts = parts.filter_map(|name| changed.child(name).cloned());
+    Ok(Plan::new(found, |_| encoding(item, parts)))
+}
+
+fn encoding(item: &Element, parts: impl Iterator<Item = Element>) -> Write {
     let id = item.attribute("id").unwrap_or_default();
     let sent = Element::new("item")
         .with_attribute("id", id)
         .with_all(parts);
-    Ok(Plan::new(vec![one], |_| Write {
+    Write {
         command: "editNodeEncodeInfo",
         channel: None,
         parts: vec![
@@ -217,7 +270,7 @@ fn audio(
                 .with_attribute("total", "1")
                 .with(sent),
         ],
-    }))
+    }
 }
 
 #[cfg(test)]
@@ -280,6 +333,39 @@ mod tests {
         assert!(sent(&off[0]).contains(
             "<an res=\"A\" audio=\"OFF\"/><ae res=\"B\" audio=\"OFF\"/><main enct=\"h265\"/>"
         ));
+    }
+
+    #[test]
+    fn the_main_stream_keeps_what_is_not_named() {
+        let content = "<item id=\"{00000002-0000-0000-0000-000000000000}\"><main enct=\"h265\" aGOP=\"50\"/>\
+            <an res=\"A\" fps=\"25\" audio=\"ON\"/><ae res=\"B\" fps=\"25\"/></item>";
+        let named = [("frame_rate", "12"), ("codec", "h264")];
+        let plans = plan_of(Ask::SetStreams, Command::Encoding, content, &named);
+        assert!(sent(&plans[0]).contains(
+            "<an res=\"A\" fps=\"12\" audio=\"ON\"/><ae res=\"B\" fps=\"25\"/>\
+            <main enct=\"h264\" aGOP=\"50\"/>"
+        ));
+        let refused = |settings: &[(&str, &str)]| {
+            let text = format!("<response><content>{content}</content></response>");
+            let root = Document::read(text.as_bytes()).unwrap().root;
+            let owned = settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let documents = [(Command::Encoding, root)];
+            plans_error(&documents, &owned.collect())
+        };
+        assert_eq!(refused(&[("quality", "low")]), ErrorCode::ChangeInvalid);
+        let second = [("stream", "2"), ("frame_rate", "12")];
+        assert_eq!(refused(&second), ErrorCode::ChangeInvalid);
+    }
+
+    fn plans_error(
+        documents: &[(Command, Element)],
+        settings: &BTreeMap<String, String>,
+    ) -> ErrorCode {
+        plans(Ask::SetStreams, documents, None, settings)
+            .unwrap_err()
+            .code
     }
 
     #[test]

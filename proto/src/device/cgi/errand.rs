@@ -9,7 +9,7 @@ use crate::model::answer::{Answer, CameraLogin, RtspUrl, Service};
 use crate::model::ask::Ask;
 use crate::model::channel::{Channel, ChannelLabel, ChannelStatus};
 
-use super::command::Command;
+use super::command::{Command, UtcRange};
 use super::read;
 use super::session::Reply;
 
@@ -20,6 +20,9 @@ const CHANNELS_MAX: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Errand {
     ask: Ask,
+    /// The only channel.
+    only: Option<u32>,
+    range: UtcRange,
     pending: VecDeque<Command>,
     found: Findings,
     list: Vec<(String, Channel)>,
@@ -33,8 +36,7 @@ pub struct Errand {
 impl Errand {
     /// An errand; `None` where this interface cannot answer the ask.
     ///
-    /// `channel` asks for one only. Recordings of a range are asked for in UTC here and in device time
-    /// by the web API, which alone knows the zone: only the days are asked for.
+    /// `channel` asks for one only. Recordings need a range, see [`Self::within`].
     #[must_use]
     pub fn new(ask: Ask, channel: Option<u32>) -> Option<Self> {
         let list = || vec![Command::DeviceList, Command::Online];
@@ -47,12 +49,13 @@ impl Errand {
             Ask::PasswordPolicy => vec![Command::PasswordSecurity],
             Ask::Ports => vec![Command::Ports],
             Ask::Services => vec![Command::Rtsp, Command::Api],
-            Ask::Streams => vec![Command::Encoding],
+            // Sound is a part of how channels are encoded.
+            Ask::Streams | Ask::Audio => vec![Command::Encoding],
             Ask::Recording => vec![Command::RecordStatus],
             Ask::Platform => vec![Command::Platform],
             Ask::RtspUrl => vec![Command::Rtsp, Command::DeviceList],
-            Ask::Motion | Ask::RecordingDays => match channel {
-                Some(channel) => vec![per_channel(ask, channel)?],
+            Ask::Motion | Ask::RecordingDays | Ask::RecordingSegments => match channel {
+                Some(channel) => vec![per_channel(ask, channel, &UtcRange::default())?],
                 None => vec![Command::DeviceList],
             },
             Ask::Probe
@@ -60,9 +63,7 @@ impl Errand {
             | Ask::Clock
             | Ask::Snapshot
             | Ask::Image
-            | Ask::Audio
             | Ask::Osd
-            | Ask::RecordingSegments
             | Ask::SetClock
             | Ask::SetServices
             | Ask::SetImage
@@ -75,6 +76,8 @@ impl Errand {
         };
         Some(Self {
             ask,
+            only: channel,
+            range: UtcRange::default(),
             pending: pending.into(),
             found: Findings::default(),
             list: Vec::new(),
@@ -85,18 +88,39 @@ impl Errand {
         })
     }
 
+    /// Searches within a range; does nothing but for recordings.
+    ///
+    /// # Errors
+    ///
+    /// `device.unsupported_variant` for a range on the device's clock: the pages search in UTC and do not
+    /// say the recorder's zone.
+    pub fn within(mut self, from: &str, to: &str) -> Result<Self, Trouble> {
+        if self.ask != Ask::RecordingSegments {
+            return Ok(self);
+        }
+        self.range = UtcRange::new(from, to).ok_or_else(|| {
+            let text = "the recorders' pages search in UTC: end both moments with a Z";
+            Trouble::new(ErrorCode::UnsupportedVariant, text, None)
+        })?;
+        for command in &mut self.pending {
+            if let Command::Segments(_, range) = command {
+                range.clone_from(&self.range);
+            }
+        }
+        Ok(self)
+    }
+
     /// An errand that reads what a changing ask sets and keeps the documents; `None` where these pages
     /// cannot change it.
     #[must_use]
     pub fn before(ask: Ask) -> Option<Self> {
-        let reading = if ask == Ask::SetAudio {
-            // Sound is a part of how channels are encoded.
-            Ask::Streams
-        } else if matches!(ask, Ask::SetServices | Ask::SetPlatform) {
-            ask.reads()?
-        } else {
-            return None;
-        };
+        let known = [
+            Ask::SetAudio,
+            Ask::SetStreams,
+            Ask::SetServices,
+            Ask::SetPlatform,
+        ];
+        let reading = known.contains(&ask).then(|| ask.reads()).flatten()?;
         let mut errand = Self::new(reading, None)?;
         errand.kept = Some(Vec::new());
         Some(errand)
@@ -118,6 +142,8 @@ impl Errand {
         }
         Self {
             ask: Ask::Scan,
+            only: None,
+            range: UtcRange::default(),
             pending,
             found: Findings::default(),
             list: Vec::new(),
@@ -154,7 +180,7 @@ impl Errand {
                 self.found.warnings.push(ErrorCode::IdentityIncomplete);
                 Ok(())
             }
-            (Command::Motion(_) | Command::Days(_), Err(trouble))
+            (Command::Motion(_) | Command::Days(_) | Command::Segments(..), Err(trouble))
                 if is_one_channels(trouble.code) =>
             {
                 self.found.warnings.push(trouble.code);
@@ -239,6 +265,11 @@ impl Errand {
             Command::Platform => {
                 self.found.answer = Some(Answer::Platform(vec![read::platform(&reply)?]));
             }
+            Command::Encoding if self.ask == Ask::Audio => {
+                let mut found = read::audio(&reply)?;
+                found.retain(|one| self.only.is_none() || one.channel == self.only);
+                self.found.answer = Some(Answer::Audio(found));
+            }
             Command::Encoding => self.found.answer = Some(Answer::Streams(read::streams(&reply)?)),
             Command::RecordStatus => {
                 self.found.answer = Some(Answer::Recording(read::recording(&reply)?));
@@ -248,6 +279,9 @@ impl Errand {
             }
             Command::Days(channel) => {
                 self.add(Answer::RecordingDays(read::day_list(&reply, *channel)));
+            }
+            Command::Segments(channel, _) => {
+                self.add(Answer::Segments(read::segments(&reply, *channel)?));
             }
         }
         Ok(())
@@ -300,7 +334,7 @@ impl Errand {
             .list
             .iter()
             .take(CHANNELS_MAX)
-            .filter_map(|(_, channel)| per_channel(self.ask, number(channel)?))
+            .filter_map(|(_, channel)| per_channel(self.ask, number(channel)?, &self.range))
             .collect();
         if !commands.is_empty() {
             self.list.clear();
@@ -316,9 +350,11 @@ impl Errand {
     }
 }
 
-fn per_channel(ask: Ask, channel: u32) -> Option<Command> {
+fn per_channel(ask: Ask, channel: u32, range: &UtcRange) -> Option<Command> {
     if ask == Ask::Motion {
         Some(Command::Motion(channel))
+    } else if ask == Ask::RecordingSegments {
+        Some(Command::Segments(channel, range.clone()))
     } else {
         (ask == Ask::RecordingDays).then_some(Command::Days(channel))
     }

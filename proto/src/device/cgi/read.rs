@@ -1,11 +1,13 @@
 //! Answers.
 
+use jiff::civil::DateTime;
+
 use crate::device::http::Trouble;
 use crate::device::webapi::flat::is_day;
 use crate::device::xml::Element;
 use crate::model::answer::{
-    Account, DeviceInfo, Disk, MotionSettings, PasswordPolicy, PlatformAccess, Ports, RecordedDay,
-    RecordingState, StreamSettings,
+    Account, AudioSettings, DeviceInfo, Disk, MotionSettings, PasswordPolicy, PlatformAccess,
+    Ports, RecordedDay, RecordedSegment, RecordingState, StreamSettings,
 };
 use crate::model::channel::{Channel, ChannelLabel, ChannelStatus, StatusSource};
 
@@ -281,6 +283,65 @@ pub fn streams(reply: &Reply) -> Result<Vec<StreamSettings>, Trouble> {
         }
     });
     Ok(streams.collect())
+}
+
+/// `queryNodeEncodeInfo`: whether each channel is recorded with sound.
+///
+/// # Errors
+///
+/// `device.bad_answer`.
+pub fn audio(reply: &Reply) -> Result<Vec<AudioSettings>, Trouble> {
+    let content = reply.content()?;
+    let sounds = content.all("item").map(|item| {
+        let word = item.child("an").and_then(|an| an.attribute("audio"));
+        AudioSettings {
+            channel: guid(item).and_then(channel_number),
+            enabled: word.map(|word| word.eq_ignore_ascii_case("ON")),
+            ..AudioSettings::default()
+        }
+    });
+    Ok(sounds.collect())
+}
+
+/// `queryChlRecLog`. Where the list says that its times are UTC, they end with a `Z` here.
+///
+/// # Errors
+///
+/// `device.bad_answer` for a success without a list.
+pub fn segments(reply: &Reply, channel: u32) -> Result<Vec<RecordedSegment>, Trouble> {
+    if reply.empty {
+        return Ok(Vec::new());
+    }
+    let list = reply
+        .root
+        .walk()
+        .find(|element| element.name() == "recList")
+        .ok_or_else(|| Trouble::shape("recList"))?;
+    let zone = match list.attribute("timeZone") {
+        Some("UTC") => "Z",
+        _ => "",
+    };
+    let moment = |item: &Element, name: &str| {
+        let text = item.text_at(&[name]).filter(|text| !text.is_empty())?;
+        Some(format!("{text}{zone}"))
+    };
+    let found = list.all("item").map(|item| {
+        let between = item.text_at(&["startTime"]).zip(item.text_at(&["endTime"]));
+        RecordedSegment {
+            channel: Some(channel),
+            start: moment(item, "startTime"),
+            end: moment(item, "endTime"),
+            seconds: between.and_then(|(start, end)| seconds_between(start, end)),
+            record_type: text(item, "recType").map(|word| word.to_lowercase()),
+        }
+    });
+    Ok(found.collect())
+}
+
+fn seconds_between(start: &str, end: &str) -> Option<u32> {
+    let start: DateTime = start.parse().ok()?;
+    let end: DateTime = end.parse().ok()?;
+    u32::try_from(start.duration_until(end).as_secs()).ok()
 }
 
 /// `queryRecStatus`.

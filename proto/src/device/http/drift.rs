@@ -49,6 +49,17 @@ pub fn local_time(zone: &str, millis: i64) -> Option<String> {
     Some(local.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
+/// A moment of a search as the wall clock of a zone: one that ends with a `Z` is UTC, others are on that
+/// clock already. `None` for what cannot be understood.
+#[must_use]
+pub fn search_time(zone: Option<&str>, text: &str) -> Option<String> {
+    let Some(utc) = text.strip_suffix('Z') else {
+        return Some(text.to_owned());
+    };
+    let moment = utc.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?;
+    local_time(zone?, moment.timestamp().as_millisecond())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +90,26 @@ mod tests {
         assert_eq!(reading.ambiguous, Some(false));
         let late = drift("CST-8:00:00", "2025-01-15T10:31:00", at);
         assert_eq!(late.drift_ms, Some(60_400));
+    }
+
+    #[test]
+    fn a_search_in_utc_is_told_in_the_devices_time() {
+        let of = |zone, text| search_time(zone, text);
+        assert_eq!(
+            of(Some("CST-8"), "2026-11-01 20:00:00Z").as_deref(),
+            Some("2026-11-02 04:00:00")
+        );
+        assert_eq!(
+            of(None, "2026-11-01 20:00:00").as_deref(),
+            Some("2026-11-01 20:00:00")
+        );
+        for (zone, text) in [
+            (None, "2026-11-01 20:00:00Z"),
+            (Some("nowhere"), "2026-11-01 20:00:00Z"),
+            (Some("CST-8"), "2026-13-01 20:00:00Z"),
+        ] {
+            assert_eq!(of(zone, text), None, "{text}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod trouble;
 
 pub use challenge::{Challenge, Scheme, challenges, strongest};
 pub use digest::{Algorithm, DigestChallenge, DigestResponse, DigestUse, Qop, basic};
-pub use drift::{local_time, measure};
+pub use drift::{local_time, measure, search_time};
 pub use exchange::{Method, Request, Response};
 pub use findings::Findings;
 pub use trouble::Trouble;

@@ -11,7 +11,7 @@ use crate::device::xml::Element;
 use crate::error::ErrorCode;
 use crate::model::answer::ClockReading;
 use crate::model::ask::Ask;
-use crate::model::order::NOW;
+use crate::model::order::{NOW, settings_at};
 
 use super::flat::{self, version_of};
 
@@ -33,6 +33,11 @@ pub fn plan(
     settings: &BTreeMap<String, String>,
     clock: Option<(&ClockReading, i64)>,
 ) -> Result<Plan, Trouble> {
+    let here = settings_at(settings, channel);
+    let settings = &here;
+    if settings.keys().all(|name| name == "stream") {
+        return Ok(Plan::default());
+    }
     if ask == Ask::SetClock {
         set_clock(root, settings, clock)
     } else if ask == Ask::SetImage {

@@ -96,8 +96,10 @@ impl Element {
 
     /// Sets an attribute.
     pub fn set_attribute(&mut self, name: &str, value: &str) {
-        self.attributes.retain(|(found, _)| found != name);
-        self.attributes.push((name.to_owned(), value.to_owned()));
+        match self.attributes.iter_mut().find(|(found, _)| found == name) {
+            Some((_, old)) => value.clone_into(old),
+            None => self.attributes.push((name.to_owned(), value.to_owned())),
+        }
     }
 
     /// The local name.

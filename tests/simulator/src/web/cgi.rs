@@ -9,12 +9,13 @@ use super::api::{channels, serial};
 use super::digest::{Shown, hex, shown};
 use super::edit::{self, Outcome, setting};
 use super::http::{Answer, Request};
+use super::keys;
 use super::spec::{ApiDialect, PagesLogin, WebSpec};
 use super::state::Session;
 use crate::device::{Counter, Device, DeviceSpec, Verdict, Violation};
 
 /// Every command that is known.
-pub(super) const COMMANDS: [&str; 23] = [
+pub(super) const COMMANDS: [&str; 24] = [
     "reqLogin",
     "doLogin",
     "doLogout",
@@ -33,6 +34,7 @@ pub(super) const COMMANDS: [&str; 23] = [
     "queryRecStatus",
     "queryMotion",
     "queryDatesExistRec",
+    "queryChlRecLog",
     "editUserPassword",
     "editRTSPServer",
     "editApiServer",
@@ -46,8 +48,10 @@ const WRONG_PASSWORD: u32 = 36;
 const LOCKED: u32 = 39;
 const BUSY: u32 = 48;
 const NO_SESSION: u32 = 163;
+const SESSION_OVER: u32 = 162;
 const UNSUPPORTED: u32 = 32;
 const INVALID: u32 = 31;
+const NO_RECORDS: u32 = 30;
 
 pub(super) fn answer(device: &Device, web: &WebSpec, request: &Request) -> Answer {
     if web.pages == PagesLogin::Off || request.method != "POST" {
@@ -61,6 +65,9 @@ pub(super) fn answer(device: &Device, web: &WebSpec, request: &Request) -> Answe
         command => {
             if !logged_in(device, spec, web, request) {
                 return failure(NO_SESSION, "");
+            }
+            if command != "doLogout" && is_used_up(device, web, request) {
+                return failure(SESSION_OVER, "");
             }
             if command == "doLogout" {
                 if let Some(session) =
@@ -95,6 +102,9 @@ fn greeting(device: &Device, web: &WebSpec) -> Answer {
         nonce: nonce.clone(),
         token: format!("{{{token}}}"),
         logged_in: false,
+        used: 0,
+        key: matches!(web.pages, PagesLogin::Encrypted | PagesLogin::Keyed)
+            .then(|| keys::session_key(&name)),
         // Far from the connections of the binary protocol, which count from 1.
         number: number | 1 << 48,
     };
@@ -105,9 +115,14 @@ fn greeting(device: &Device, web: &WebSpec) -> Answer {
         let body = format!("<content><nonce>{nonce}</nonce><token>{token}</token></content>");
         return success(&body).with("Set-Cookie", format!("sessionId={id}; path=/; HttpOnly"));
     }
+    let hint = if web.pages == PagesLogin::Keyed {
+        "<securityVer>1</securityVer>"
+    } else {
+        ""
+    };
     success(&format!(
         "<types><token><enum>none</enum></token></types>\
-         <content><nonce>{nonce}</nonce><sessionId>{{{id}}}</sessionId></content>"
+         <content><nonce>{nonce}</nonce><sessionId>{{{id}}}</sessionId>{hint}</content>"
     ))
 }
 
@@ -115,6 +130,7 @@ fn login(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request) -
     device.count(Counter::LoginsTried, 1);
     let user = request.field("userName").unwrap_or_default();
     let shown = request.field("password").unwrap_or_default();
+    let public_key = request.field("rsaPublic").unwrap_or_default();
     let password = spec.password.reveal();
     let session = cookie(request).and_then(|name| {
         let session = device.web_state().sessions.get(&name).cloned()?;
@@ -124,7 +140,12 @@ fn login(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request) -
         (_, PagesLogin::Legacy) => STANDARD.encode(password),
         (Some((_, session)), _) => {
             let digits = hex(&Md5::digest(password)).to_uppercase();
-            hex(&Sha512::digest(format!("{digits}#{}", session.nonce)))
+            let key = if web.pages == PagesLogin::Keyed {
+                format!("#{}", public_key.replace('\r', ""))
+            } else {
+                String::new()
+            };
+            hex(&Sha512::digest(format!("{digits}#{}{key}", session.nonce)))
         }
         (None, _) => return failure(NO_SESSION, ""),
     };
@@ -157,10 +178,24 @@ fn login(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request) -
         kept.logged_in = true;
     }
     let token = match web.pages {
-        PagesLogin::Modern => format!("<token>{}</token>", session.token),
+        PagesLogin::Modern | PagesLogin::Encrypted | PagesLogin::Keyed => {
+            format!("<token>{}</token>", session.token)
+        }
         PagesLogin::Classic | PagesLogin::Legacy | PagesLogin::Off => String::new(),
     };
-    success(&format!("<content><userId>{{1}}</userId>{token}</content>"))
+    let wrapped = session.key.as_ref().and_then(|key| {
+        if web.pages == PagesLogin::Keyed {
+            keys::for_public_key(key, &public_key)
+        } else {
+            Some(keys::under_password(key, password))
+        }
+    });
+    let wrapped = wrapped.map_or_else(String::new, |wrapped| {
+        format!("<sessionKey>{wrapped}</sessionKey><securityVer>1</securityVer>")
+    });
+    success(&format!(
+        "<content><userId>{{1}}</userId>{token}{wrapped}</content>"
+    ))
 }
 
 fn logged_in(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request) -> bool {
@@ -184,7 +219,27 @@ fn logged_in(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Reques
     })
 }
 
-fn cookie(request: &Request) -> Option<String> {
+/// Counts a command, and ends the session that has had its share.
+fn is_used_up(device: &Device, web: &WebSpec, request: &Request) -> bool {
+    let Some(name) = cookie(request).filter(|_| web.session_uses > 0) else {
+        return false;
+    };
+    let mut state = device.web_state();
+    let Some(session) = state.sessions.get_mut(&name) else {
+        return false;
+    };
+    session.used = session.used.saturating_add(1);
+    if session.used <= web.session_uses {
+        return false;
+    }
+    let number = session.number;
+    state.sessions.remove(&name);
+    drop(state);
+    device.session_ended(number);
+    true
+}
+
+pub(super) fn cookie(request: &Request) -> Option<String> {
     request
         .header("cookie")?
         .split("; ")
@@ -275,7 +330,7 @@ fn content(
         "queryApiServer" => format!(
             "<content><apiserverSwitch>{}</apiserverSwitch>\
              <authenticationType>Digest</authenticationType></content>",
-            web.api != ApiDialect::Off && edit::api_on(device)
+            web.api != ApiDialect::Off && edit::api_switched_on(device)
         ),
         "queryPlatformCfg" => format!(
             "<content type=\"list\" current=\"NVMS5000\"><item id=\"OTHER\"/>\
@@ -291,9 +346,15 @@ fn content(
                 .iter()
                 .map(|one| {
                     format!(
-                        "<item id=\"{}\"><main enct=\"h265\" aGOP=\"50\"/>\
-                         <an res=\"2560x1440\" fps=\"25\" bitType=\"VBR\" QoI=\"4096\" level=\"higher\" audio=\"{}\"/></item>",
+                        "<item id=\"{}\"><main enct=\"{}\" aGOP=\"{}\"/>\
+                         <an res=\"{}\" fps=\"{}\" bitType=\"{}\" QoI=\"{}\" level=\"higher\" audio=\"{}\"/></item>",
                         guid(one.number),
+                        edit::stream(device, one.number, "encodeType"),
+                        edit::stream(device, one.number, "GOP"),
+                        edit::stream(device, one.number, "resolution"),
+                        edit::stream(device, one.number, "frameRate"),
+                        edit::stream(device, one.number, "bitRateType"),
+                        edit::stream(device, one.number, "maxBitRate"),
                         setting(device, &format!("audio/{}", one.number), "ON")
                     )
                 })
@@ -316,6 +377,20 @@ fn content(
             ),
             None => return failure(INVALID, ""),
         },
+        // One recording in every range, and none of the second channel.
+        "queryChlRecLog" => {
+            let (from, to) = (request.field("startTimeEx"), request.field("endTimeEx"));
+            let Some((from, to)) = from.zip(to) else {
+                return failure(INVALID, "");
+            };
+            if request.body.contains(&format!("<chl id=\"{}\"", guid(2))) {
+                return failure(NO_RECORDS, "");
+            }
+            format!(
+                "<content><recList timeZone=\"UTC\"><item><recType>SCHEDULE</recType>\
+                 <startTime>{from}</startTime><endTime>{to}</endTime><size>512</size></item></recList></content>"
+            )
+        }
         "queryDatesExistRec" => "<content><item>2026-11-01</item></content>".to_owned(),
         _ => return failure(UNSUPPORTED, ""),
     };

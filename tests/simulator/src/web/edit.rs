@@ -8,8 +8,10 @@ use md5::{Digest as _, Md5};
 
 use super::api::channels;
 use super::calendar;
+use super::cgi;
 use super::digest::hex;
 use super::http::Request;
+use super::keys;
 use super::spec::{WebSpec, WriteFault};
 use crate::device::{Device, DeviceSpec, Mutation};
 
@@ -46,6 +48,23 @@ pub(super) const STREAM: [(&str, &str); 6] = [
     ("GOP", "50"),
 ];
 
+/// The same settings as attributes of the pages, where the first of a name counts.
+const ENCODING: [(&str, &str); 6] = [
+    ("resolution", "res"),
+    ("frameRate", "fps"),
+    ("bitRateType", "bitType"),
+    ("maxBitRate", "QoI"),
+    ("encodeType", "enct"),
+    ("GOP", "aGOP"),
+];
+
+/// A setting of a channel's main stream, the same by all interfaces.
+pub(super) fn stream(device: &Device, channel: usize, name: &str) -> String {
+    let first = STREAM.iter().find(|(known, _)| *known == name);
+    let first = first.map_or("", |(_, first)| first);
+    setting(device, &format!("stream/{channel}/{name}"), first)
+}
+
 /// A setting: what was set, or what it is at first.
 pub(super) fn setting(device: &Device, key: &str, first: &str) -> String {
     let state = device.web_state();
@@ -63,8 +82,14 @@ pub(super) fn clock_offset(device: &Device, web: &WebSpec) -> i64 {
 }
 
 /// Whether the web API is switched on.
-pub(super) fn api_on(device: &Device) -> bool {
+pub(super) fn api_switched_on(device: &Device) -> bool {
     setting(device, "api", "true") == "true"
+}
+
+/// Whether it answers as well.
+pub(super) fn api_on(device: &Device) -> bool {
+    let from = device.web_state().api_from;
+    api_switched_on(device) && from.is_none_or(|from| from <= Instant::now())
 }
 
 /// Makes a change, unless a fault comes between.
@@ -164,7 +189,11 @@ fn apply(
             store("rtsp".to_owned(), field("rtspServerSwitch"));
             store("anonymous".to_owned(), field("anonymousAccess"));
         }
-        "editApiServer" => store("api".to_owned(), field("apiserverSwitch")),
+        "editApiServer" => {
+            store("api".to_owned(), field("apiserverSwitch"));
+            let start = Duration::from_millis(web.api_start_ms);
+            device.web_state().api_from = Some(Instant::now() + start);
+        }
         "editPlatformCfg" => {
             for name in ["switch", "serverAddr", "port", "reportId"] {
                 store(format!("platform/{name}"), field(name));
@@ -175,14 +204,18 @@ fn apply(
             let named = known
                 .iter()
                 .find(|one| request.body.contains(&format!("{{{:08X}-", one.number)));
-            let audio = request
-                .body
-                .split_once("audio=\"")
-                .and_then(|(_, rest)| rest.split('"').next());
-            let (Some(channel), Some(audio)) = (named, audio) else {
+            let attribute = |name: &str| {
+                let (_, rest) = request.body.split_once(&format!(" {name}=\""))?;
+                rest.split('"').next().map(str::to_owned)
+            };
+            let (Some(channel), Some(audio)) = (named, attribute("audio")) else {
                 return Outcome::Bad;
             };
-            store(format!("audio/{}", channel.number), Some(audio.to_owned()));
+            let number = channel.number;
+            store(format!("audio/{number}"), Some(audio));
+            for (element, name) in ENCODING {
+                store(format!("stream/{number}/{element}"), attribute(name));
+            }
         }
         "editUserPassword" => return set_password(device, spec, web, request),
         _ => return Outcome::Unknown,
@@ -194,11 +227,19 @@ fn apply(
 /// interfaces compare them.
 fn set_password(device: &Device, spec: &DeviceSpec, web: &WebSpec, request: &Request) -> Outcome {
     let digits = |password: &str| STANDARD.encode(hex(&Md5::digest(password)).to_uppercase());
-    let old = request.field("oldPassword").unwrap_or_default();
+    let session =
+        cgi::cookie(request).and_then(|name| device.web_state().sessions.get(&name).cloned());
+    let key = session.and_then(|session| session.key);
+    let shown = |name: &str| match &key {
+        // A recorder with keys takes nothing that is not under one.
+        Some(key) => keys::opened(&request.attributed(name, "securityVer=\"1\"")?, key),
+        None => request.field(name),
+    };
+    let old = shown("oldPassword").unwrap_or_default();
     if old != digits(spec.password.reveal()) {
         return Outcome::Refused(36);
     }
-    let new = request.field("password").unwrap_or_default();
+    let new = shown("password").unwrap_or_default();
     let Some(password) = web.passwords.iter().find(|one| digits(one.reveal()) == new) else {
         return Outcome::Bad;
     };

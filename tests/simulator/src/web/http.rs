@@ -28,8 +28,16 @@ impl Request {
     /// The text between a start tag and its end tag, out of its CDATA. Good enough for what clients
     /// of recorders send, and not how the product reads.
     pub(super) fn field(&self, name: &str) -> Option<String> {
-        let start = format!("<{name}>");
-        let rest = self.body.split_once(&start)?.1;
+        self.between(&format!("<{name}>"), name)
+    }
+
+    /// The same of an element with just this attribute.
+    pub(super) fn attributed(&self, name: &str, attribute: &str) -> Option<String> {
+        self.between(&format!("<{name} {attribute}>"), name)
+    }
+
+    fn between(&self, start: &str, name: &str) -> Option<String> {
+        let rest = self.body.split_once(start)?.1;
         let text = rest.split_once(&format!("</{name}>"))?.0;
         let inner = text
             .strip_prefix("<![CDATA[")

@@ -4,11 +4,13 @@
 //! limit of sessions are those of the binary protocol.
 
 mod api;
+mod bomb;
 mod calendar;
 mod cgi;
 mod digest;
 mod edit;
 mod http;
+mod keys;
 mod server;
 mod spec;
 mod state;

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use super::http::{Answer, Request, read, write};
 use super::spec::{WebFault, WebSpec};
-use super::{api, cgi};
+use super::{api, bomb, cgi};
 use crate::alarm;
 use crate::device::{Counter, Device};
 
@@ -46,6 +46,17 @@ fn answer(device: &Device, web: &WebSpec, request: &Request) -> Answer {
     }
 }
 
+fn packed(answer: Answer, encoding: &str) -> Answer {
+    let answer = Answer {
+        body: bomb::body(encoding),
+        ..answer
+    };
+    if encoding.is_empty() {
+        return answer;
+    }
+    answer.with("Content-Encoding", encoding.to_owned())
+}
+
 /// Sends an answer, or what a fault makes of it. Says whether the connection goes on.
 async fn send(stream: &mut TcpStream, fault: Option<&WebFault>, answer: Answer) -> bool {
     match answer.status {
@@ -67,9 +78,13 @@ async fn send(stream: &mut TcpStream, fault: Option<&WebFault>, answer: Answer) 
             let _ = write(stream, &answer.encode(announced)).await;
             false
         }
-        Some(WebFault::Gzip) => {
-            let packed = answer.with("Content-Encoding", "gzip".to_owned());
-            write(stream, &whole(&packed)).await
+        Some(WebFault::Bomb(encoding)) => write(stream, &whole(&packed(answer, encoding))).await,
+        Some(WebFault::HalfBomb(encoding)) => {
+            let mut packed = packed(answer, encoding);
+            let announced = packed.body.len();
+            packed.body.truncate(announced / 2);
+            let _ = write(stream, &packed.encode(announced)).await;
+            false
         }
         Some(WebFault::Endless) => {
             let endless = Answer {

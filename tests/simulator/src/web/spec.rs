@@ -18,6 +18,8 @@ pub struct WebSpec {
     pub nonce_uses: u32,
     /// How users log in to the pages.
     pub pages: PagesLogin,
+    /// Commands until a session of the pages is over; 0: never.
+    pub session_uses: u32,
     /// The model.
     pub model: String,
     /// Seconds that the clock is ahead.
@@ -29,6 +31,8 @@ pub struct WebSpec {
     pub passwords: Vec<Password>,
     /// How long a reboot takes, in milliseconds.
     pub reboot_ms: u64,
+    /// How long the web API takes to answer once it is switched on, in milliseconds.
+    pub api_start_ms: u64,
     /// What becomes of changes instead of what should.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub write_fault: Option<WriteFault>,
@@ -50,11 +54,13 @@ impl Default for WebSpec {
             api_login: ApiLogin::Digest,
             nonce_uses: 0,
             pages: PagesLogin::Modern,
+            session_uses: 0,
             model: "TD-EX3316".to_owned(),
             clock_offset_s: 0,
             rtsp_on: true,
             passwords: Vec::new(),
             reboot_ms: 300,
+            api_start_ms: 0,
             write_fault: None,
             told_rtsp_port: 554,
             still: None,
@@ -127,6 +133,10 @@ pub enum PagesLogin {
     Classic,
     /// The token comes with the login, the cookie only as an element.
     Modern,
+    /// The same, with a key of the session under the password.
+    Encrypted,
+    /// The same, with a public key of the client that goes into the proof and gets the session's key.
+    Keyed,
     /// The password in base64, then Basic.
     Legacy,
 }
@@ -163,8 +173,10 @@ pub enum WebFault {
     Redirect(String),
     /// A body without an end.
     Endless,
-    /// A body that says it is compressed.
-    Gzip,
+    /// A small body in this encoding that unpacks to half a gigabyte; empty: the header does not say so.
+    Bomb(String),
+    /// The first half of one.
+    HalfBomb(String),
     /// No answer.
     Mute,
 }

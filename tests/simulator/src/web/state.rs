@@ -18,6 +18,8 @@ pub(crate) struct WebState {
     pub(crate) settings: BTreeMap<String, String>,
     /// The changes that were sent, in their order.
     pub(crate) writes: Vec<String>,
+    /// When the web API that was switched on begins to answer.
+    pub(crate) api_from: Option<Instant>,
     /// Until when a reboot takes.
     pub(crate) down_until: Option<Instant>,
 }
@@ -28,6 +30,10 @@ pub(crate) struct Session {
     pub(super) nonce: String,
     pub(super) token: String,
     pub(super) logged_in: bool,
+    /// Commands that it was used for.
+    pub(super) used: u32,
+    /// The key that its edits are encrypted under.
+    pub(super) key: Option<String>,
     pub(crate) number: u64,
 }
 
