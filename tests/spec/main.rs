@@ -6,6 +6,7 @@
 mod architecture;
 mod audit;
 mod bounds;
+mod bridge_asks;
 mod bridges;
 mod bus_connect;
 mod bus_out;

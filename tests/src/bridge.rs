@@ -55,7 +55,8 @@ pub struct BridgeDouble {
 }
 
 impl BridgeDouble {
-    /// Starts a bridge that answers by the device's address, else with the habit under `*`.
+    /// Starts a bridge that answers by the device's address, else by the path, else with the habit
+    /// under `*`.
     ///
     /// # Panics
     ///
@@ -101,11 +102,12 @@ async fn serve(mut stream: TcpStream, habits: &BTreeMap<String, Habit>, kept: &M
     let Some(asked) = read(&mut stream).await else {
         return;
     };
-    let device = asked.body["ip"].as_str().unwrap_or_default().to_owned();
+    let device = asked.body["ip"].as_str().unwrap_or_default();
+    let habit = habits.get(device).or_else(|| habits.get(&asked.path));
+    let habit = habit.or_else(|| habits.get("*"));
     kept.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(asked);
-    let habit = habits.get(&device).or_else(|| habits.get("*"));
     // The other side may be gone at any time, which is often the point.
     let _gone = match habit {
         None => {

@@ -14,6 +14,7 @@ mod netsdk;
 mod order;
 mod paths;
 mod protocol;
+mod reboot;
 pub(crate) mod rtsp;
 pub(crate) mod select;
 mod settings;
@@ -22,7 +23,7 @@ pub mod vendor;
 mod visit;
 pub(crate) mod web;
 
-pub(crate) use bridge::{Bridge, BridgeDevice, Way, find_node, find_script};
+pub(crate) use bridge::{Bridge, BridgeDevice, READS as BRIDGE_READS, Way, find_node, find_script};
 pub(crate) use interface::{Answer, Device, DeviceError};
 pub(crate) use netsdk::{Helper, NetsdkDevice, READS as NETSDK_READS, find_host, locate};
 pub(crate) use order::ChangeOrder;

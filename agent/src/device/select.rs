@@ -11,9 +11,9 @@ use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::backend::{Backend, BackendChoice};
 use tvtfleet_proto::model::report::Failure;
 
-use super::NETSDK_READS;
 use super::interface::Answer;
 use super::vendor::VendorSettings;
+use super::{BRIDGE_READS, NETSDK_READS};
 
 /// Which of the vendor's ways somebody configured at this site.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub(crate) fn backends(choice: BackendChoice, ask: Ask, configured: Configured) 
     let is_known = NETSDK_READS.contains(&ask) && ask != Ask::Recording;
     if configured.library && is_known {
         found.push(Backend::Netsdk);
+    } else if configured.bridge && BRIDGE_READS.contains(&ask) {
+        found.push(Backend::Sdk);
     }
     found
 }
@@ -222,6 +224,12 @@ mod tests {
             assert!(!found.contains(&Backend::Netsdk), "{ask}");
         }
         let bridge = Configured { bridge, ..none };
+        let found = |ask| backends(BackendChoice::Auto, ask, bridge);
+        let clock = [Backend::WebApi, Backend::Sdk];
+        assert_eq!(found(Ask::Clock), clock);
+        for ask in [Ask::Disks, Ask::Reboot] {
+            assert!(!found(ask).contains(&Backend::Sdk), "{ask}");
+        }
         assert_eq!(with(bridge), [Backend::Protocol, Backend::Sdk]);
         for configured in [none, both, bridge] {
             let choices = [BackendChoice::Auto, BackendChoice::Both];

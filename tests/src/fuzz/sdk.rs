@@ -87,6 +87,13 @@ pub fn bridge_reply(bytes: &[u8]) {
     let failure = bridge::status_failure(500, "", bytes);
     assert!(!failure.text.is_empty());
     let _healthy = bridge::is_healthy(bytes);
+    let shown = bridge::clock(bytes).ok().and_then(|clock| clock.local_time);
+    assert!(shown.is_none_or(|text| text.len() == 19));
+    let url = bridge::rtsp_url(bytes).ok().flatten();
+    assert!(url.is_none_or(|url| !url.contains('@')));
+    let name = bridge::device_info(bytes).ok().and_then(|info| info.name);
+    assert!(name.is_none_or(|name| !name.chars().any(char::is_control)));
+    assert!(bridge::done(bytes).is_err() || bytes.windows(9).any(|part| part == b"\"success\""));
     if let Ok(payload) = bridge::payload(&String::from_utf8_lossy(bytes)) {
         assert!(payload.len() <= bytes.len().saturating_mul(3));
     }

@@ -8,9 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tvtfleet_proto::device::bridge::{
-    BODY_MAX, HEALTH_PATH, SCAN_PATH, Scan, is_healthy, scan, status_failure,
-};
+use tvtfleet_proto::device::bridge::{BODY_MAX, Call, HEALTH_PATH, is_healthy, status_failure};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::report::Failure;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -65,19 +63,20 @@ impl Bridge {
         }
     }
 
-    /// Has a device scanned. The body holds a password.
+    /// Has something done with a device; the body holds a password. Gives the answer's body.
     ///
     /// # Errors
     ///
-    /// `bridge.*`, and the device's failure in the bridge's words.
-    pub(crate) async fn scan(
+    /// `bridge.*`.
+    pub(crate) async fn call(
         &self,
+        call: Call,
         body: Zeroizing<Vec<u8>>,
         limit: Duration,
-    ) -> Result<Scan, Failure> {
-        let reply = self.send(SCAN_PATH, Some(body), limit).await?;
+    ) -> Result<Vec<u8>, Failure> {
+        let reply = self.send(call.path(), Some(body), limit).await?;
         if (200..300).contains(&reply.status) {
-            scan(&reply.body)
+            Ok(reply.body)
         } else {
             Err(status_failure(reply.status, &reply.phrase, &reply.body))
         }

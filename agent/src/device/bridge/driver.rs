@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
-use tvtfleet_proto::device::bridge::ScanRequest;
+use tvtfleet_proto::device::bridge::{self, Call, DeviceRequest};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::address::Host;
 use tvtfleet_proto::model::ask::Ask;
@@ -11,7 +11,7 @@ use tvtfleet_proto::model::backend::Backend;
 use tvtfleet_proto::model::report::Failure;
 
 use super::client::Bridge;
-use super::script;
+use super::script::{self, scrubbed};
 use crate::budget::Spent;
 use crate::device::connect::{cancelled, check_host};
 use crate::device::gate::spent;
@@ -20,6 +20,11 @@ use crate::device::{Answer, Device, DeviceError, Visit};
 
 /// Kept back from the device's time, so that the bridge's own failure is told and not ours.
 const MARGIN: Duration = Duration::from_millis(50);
+
+/// Time for a call other than a scan; what pytvt waits.
+const CALL: Duration = Duration::from_secs(30);
+/// Asks that the service can answer without changing anything, other than a scan.
+pub(crate) const READS: [Ask; 4] = [Ask::Info, Ask::Channels, Ask::Clock, Ask::RtspUrl];
 
 /// Which bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +38,7 @@ pub(crate) enum Way {
 /// One device, over a bridge.
 #[derive(Debug)]
 pub(crate) struct BridgeDevice<'a> {
-    visit: Visit<'a>,
+    pub(super) visit: Visit<'a>,
     way: Way,
 }
 
@@ -43,19 +48,17 @@ impl<'a> BridgeDevice<'a> {
         Self { visit, way }
     }
 
-    async fn scan(&self) -> Result<Answer, Failure> {
-        let Visit {
-            target, site, gate, ..
-        } = self.visit;
-        check_host(self.visit).await?;
+    /// Has a call made, once the gate lets it, and reads the answer with `read`.
+    pub(super) async fn exchange<T>(
+        &self,
+        call: Call,
+        read: impl FnOnce(&[u8]) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let Visit { site, gate, .. } = self.visit;
         // Before anything counts: what is missing here is no device's fault.
-        let bridge = match self.way {
-            Way::Service => Some(Bridge::new(&site.vendor)),
-            Way::Script => {
-                script::find_script(&site.vendor)?;
-                None
-            }
-        };
+        if self.way == Way::Script {
+            script::find_script(&site.vendor)?;
+        }
         let place = match self.way {
             Way::Service => None,
             Way::Script => site.helpers.acquire().await.ok(),
@@ -65,33 +68,50 @@ impl<'a> BridgeDevice<'a> {
             permit.settle(Spent::Nothing);
             return Err(Failure::new(ErrorCode::CredentialMissing, "no credential"));
         };
-        let host = match &target.endpoint.host {
+        let host = match &self.visit.target.endpoint.host {
             Host::Ip(ip) => ip.to_string(),
             Host::Name(name) => name.clone(),
         };
-        let request = ScanRequest {
+        let request = DeviceRequest {
             host: &host,
-            port: target.endpoint.port,
+            port: self.visit.target.endpoint.port,
             credential,
-            max_cameras: site.vendor.max_cameras,
         };
-        let until = self.visit.deadline - MARGIN;
-        let result = match bridge {
-            Some(bridge) => {
+        let mut until = self.visit.deadline - MARGIN;
+        if !matches!(call, Call::Scan(_)) {
+            until = until.min(Instant::now() + CALL);
+        }
+        let result = match self.way {
+            Way::Service => {
                 let limit = until.saturating_duration_since(Instant::now());
-                match request.body() {
-                    Ok(body) => bridge.scan(body, limit.max(MARGIN)).await,
+                match request.body(call) {
+                    Ok(body) => {
+                        let bridge = Bridge::new(&site.vendor);
+                        bridge.call(call, body, limit.max(MARGIN)).await
+                    }
                     Err(error) => Err(Failure::new(ErrorCode::Internal, error.to_string())),
                 }
             }
-            None => script::scan(&site.vendor, &request, until).await,
+            Way::Script => script::scan(&site.vendor, &request, until).await,
         };
         drop(place);
+        let result = result.and_then(|body| {
+            read(&body).map_err(|failure| Failure {
+                text: scrubbed(&failure.text, &credential.password),
+                ..failure
+            })
+        });
         permit.settle(match &result {
             Ok(_) => Spent::Accepted,
             Err(failure) => spent(failure),
         });
-        let scan = result?;
+        result
+    }
+
+    /// Identity and channels.
+    pub(super) async fn scan(&self) -> Result<Answer, Failure> {
+        let most = self.visit.site.vendor.max_cameras;
+        let scan = self.exchange(Call::Scan(most), bridge::scan).await?;
         let mut warnings = Vec::new();
         if let Some(remark) = scan.remark {
             tracing::info!(%remark, "the bridge remarks");
@@ -118,11 +138,12 @@ impl Device for BridgeDevice<'_> {
     }
 
     fn supports(&self, ask: Ask) -> Support {
-        if ask == Ask::Scan {
-            Support::Full
-        } else {
-            Support::None
-        }
+        let by_service = ask == Ask::Reboot || READS.contains(&ask);
+        let can = match self.way {
+            Way::Service => ask == Ask::Scan || by_service,
+            Way::Script => matches!(ask, Ask::Scan | Ask::Channels),
+        };
+        if can { Support::Full } else { Support::None }
     }
 
     async fn ask(&mut self, ask: Ask) -> Result<Answer, DeviceError> {
@@ -130,15 +151,29 @@ impl Device for BridgeDevice<'_> {
             let text = "a bridge cannot answer this";
             return Err(Failure::new(ErrorCode::UnsupportedVariant, text).into());
         }
-        let result = tokio::select! {
+        let order = self.visit.change.filter(|_| ask == Ask::Reboot);
+        let work = async {
+            check_host(self.visit).await?;
+            match (ask, &order) {
+                (Ask::Scan, _) => self.scan().await,
+                // What was interrupted is not sent again, so that no login is needed.
+                (_, Some(order)) if order.settling.is_some() => Ok(Answer::default()),
+                (_, Some(_)) => self.before_reboot().await,
+                _ => self.read(ask).await,
+            }
+        };
+        let mut result = tokio::select! {
             biased;
             () = self.visit.cancel.cancelled() => Err(unsure(cancelled())),
-            result = self.scan() => result,
+            result = work => result,
             () = sleep_until(self.visit.deadline.into()) => {
                 let text = "the time for the device ran out";
                 Err(unsure(Failure::new(ErrorCode::DeviceDeadline, text)))
             }
         };
+        if let (Ok(_), Some(order)) = (&result, &order) {
+            result = self.reboot(order).await;
+        }
         Ok(result?)
     }
 

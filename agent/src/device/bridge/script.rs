@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout_at;
-use tvtfleet_proto::device::bridge::{self, BODY_MAX, Scan, ScanRequest};
+use tvtfleet_proto::device::bridge::{self, BODY_MAX, DeviceRequest};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::report::Failure;
 use tvtfleet_proto::model::secret::Secret;
@@ -125,17 +125,16 @@ pub(crate) fn find_script(settings: &VendorSettings) -> Result<PathBuf, Failure>
     path.canonicalize().map_err(absent)
 }
 
-/// Runs the script for one device, until `until`; `limit` is the same as a span, for the message.
+/// Runs the script for one device, until `until`, and gives its answer.
 ///
 /// # Errors
 ///
-/// `sdk.unavailable`, `sdk.timeout`, `sdk.crashed`, `sdk.protocol`, `bridge.*`, and the device's
-/// failure in the script's words.
+/// `sdk.unavailable`, `sdk.timeout`, `sdk.crashed`, `sdk.protocol`, `bridge.too_large`.
 pub(crate) async fn scan(
     settings: &VendorSettings,
-    request: &ScanRequest<'_>,
+    request: &DeviceRequest<'_>,
     until: Instant,
-) -> Result<Scan, Failure> {
+) -> Result<Vec<u8>, Failure> {
     let limit = until.saturating_duration_since(Instant::now());
     let script = find_script(settings)?;
     let node = find_node(settings).await?;
@@ -191,10 +190,7 @@ pub(crate) async fn scan(
     };
     let output = String::from_utf8_lossy(&output);
     match bridge::payload(&output) {
-        Ok(payload) => bridge::scan(payload.as_bytes()).map_err(|failure| Failure {
-            text: scrubbed(&failure.text, &request.credential.password),
-            ..failure
-        }),
+        Ok(payload) => Ok(payload.as_bytes().to_vec()),
         Err(missing) => Err(silent(&missing.to_string(), &errors, status)),
     }
 }
@@ -278,8 +274,8 @@ fn shown(text: &str) -> String {
     plain.take(STDERR_SHOWN).collect()
 }
 
-/// The text without the password, in case the script repeats it.
-fn scrubbed(text: &str, password: &Secret) -> String {
+/// The text without the password, in case a bridge repeats it.
+pub(super) fn scrubbed(text: &str, password: &Secret) -> String {
     if password.is_empty() {
         text.to_owned()
     } else {

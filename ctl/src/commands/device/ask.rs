@@ -48,7 +48,7 @@ pub(crate) struct Args {
     /// Address or name of a device, with the port of its binary protocol where that is another
     #[arg(value_name = "HOST[:PORT]", required = true, value_parser = address)]
     devices: Vec<Address>,
-    /// How to talk to the devices: auto, protocol, webapi, cgi or netsdk
+    /// How to talk to the devices: auto, protocol, webapi, cgi, netsdk or sdk
     #[arg(short, long, value_name = "BACKEND", default_value = "auto")]
     backend: BackendChoice,
     /// Port of the web interfaces, with /tls for TLS; may be repeated

@@ -7,12 +7,14 @@
 //! Wire source: the requests and answers of pytvt 0.5.1 and its scan script. The service itself is not
 //! public. UNCERTAIN: what a bridge accepts beyond what pytvt sends.
 
+mod answers;
 mod mark;
 mod reply;
 mod request;
 
+pub use answers::{clock, device_info, done, rtsp_url};
 pub use mark::{NoPayload, payload};
 pub use reply::{
     BODY_MAX, CAMERAS_MAX, ERROR_TEXT_MAX, Scan, failure_of_error, is_healthy, scan, status_failure,
 };
-pub use request::{HEALTH_PATH, SCAN_PATH, ScanRequest, base_url, script_input};
+pub use request::{Call, DeviceRequest, HEALTH_PATH, base_url, script_input};

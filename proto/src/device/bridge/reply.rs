@@ -42,18 +42,7 @@ pub struct Scan {
 pub fn scan(body: &[u8]) -> Result<Scan, Failure> {
     let object = object(body)?;
     let members = Members(&object);
-    let error = members.optional_text("error")?;
-    match object.get("success") {
-        Some(Value::Bool(true)) => {}
-        Some(Value::Bool(false)) => {
-            return Err(failure_of_error(error.as_deref().unwrap_or_default()));
-        }
-        // A script that could not start prints nothing but an error.
-        None if error.is_some() => {
-            return Err(failure_of_error(error.as_deref().unwrap_or_default()));
-        }
-        Some(_) | None => return Err(shape("success is not true or false")),
-    }
+    let remark = success(&object)?;
     let channels = cameras(&object)?;
     let total = members.count("total_channels")?;
     let facts = DeviceFacts {
@@ -67,8 +56,20 @@ pub fn scan(body: &[u8]) -> Result<Scan, Failure> {
     Ok(Scan {
         facts,
         channels,
-        remark: error.filter(|text| !text.is_empty()),
+        remark,
     })
+}
+
+/// Whether the bridge says that it worked, and what it remarks.
+pub(super) fn success(object: &Map<String, Value>) -> Result<Option<String>, Failure> {
+    let error = Members(object).optional_text("error")?;
+    match object.get("success") {
+        Some(Value::Bool(true)) => Ok(error.filter(|text| !text.is_empty())),
+        Some(Value::Bool(false)) => Err(failure_of_error(error.as_deref().unwrap_or_default())),
+        // A script that could not start prints nothing but an error.
+        None if error.is_some() => Err(failure_of_error(error.as_deref().unwrap_or_default())),
+        Some(_) | None => Err(shape("success is not true or false")),
+    }
 }
 
 /// Whether the answer to a question for health says that the bridge works.
@@ -144,7 +145,7 @@ fn number_of(lower: &str) -> Option<u32> {
     digits.get(..end)?.parse().ok()
 }
 
-fn object(body: &[u8]) -> Result<Map<String, Value>, Failure> {
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Failure> {
     if body.len() > BODY_MAX {
         let text = format!("an answer of more than {BODY_MAX} bytes");
         return Err(sent(ErrorCode::BridgeTooLarge, text));
@@ -209,14 +210,14 @@ fn channel(place: i64, item: &Map<String, Value>) -> Result<Channel, Failure> {
 }
 
 /// The members of an object, read by type.
-struct Members<'a>(&'a Map<String, Value>);
+pub(super) struct Members<'a>(pub(super) &'a Map<String, Value>);
 
 impl Members<'_> {
-    fn text(&self, name: &str) -> Result<String, Failure> {
+    pub(super) fn text(&self, name: &str) -> Result<String, Failure> {
         self.optional_text(name).map(Option::unwrap_or_default)
     }
 
-    fn optional_text(&self, name: &str) -> Result<Option<String>, Failure> {
+    pub(super) fn optional_text(&self, name: &str) -> Result<Option<String>, Failure> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(kept(text))),
@@ -225,7 +226,7 @@ impl Members<'_> {
     }
 
     /// A whole number, also as text; empty text is no number.
-    fn number(&self, name: &str) -> Result<Option<i64>, Failure> {
+    pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Failure> {
         let wrong = || shape(&format!("{name} is not a whole number"));
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
@@ -236,7 +237,7 @@ impl Members<'_> {
         }
     }
 
-    fn count(&self, name: &str) -> Result<Option<u32>, Failure> {
+    pub(super) fn count(&self, name: &str) -> Result<Option<u32>, Failure> {
         let number = self.number(name)?;
         number
             .map(|number| {
@@ -246,7 +247,7 @@ impl Members<'_> {
     }
 }
 
-fn shape(text: &str) -> Failure {
+pub(super) fn shape(text: &str) -> Failure {
     sent(ErrorCode::BridgeBadShape, text.to_owned())
 }
 

@@ -8,49 +8,115 @@ use crate::model::secret::Credential;
 /// Where a bridge says that it works.
 pub const HEALTH_PATH: &str = "/health";
 /// Where a bridge scans a device.
-pub const SCAN_PATH: &str = "/scan";
+const SCAN_PATH: &str = "/scan";
 
-/// A device to be scanned by a bridge. Every request is a login, a scan and a logout.
+/// Where a bridge tells what a device says of itself.
+const INFO_PATH: &str = "/device/info";
+/// Where a bridge reads a device's clock.
+const CLOCK_PATH: &str = "/device/time";
+/// Where a bridge reboots a device.
+const REBOOT_PATH: &str = "/device/reboot";
+/// Where a bridge tells the address of a stream.
+const RTSP_URL_PATH: &str = "/rtsp-url";
+
+/// What a bridge shall do with a device. Every call is a login, an operation and a logout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Identity and channels; how many channels are asked for.
+    Scan(u32),
+    /// What the device says of itself.
+    Info,
+    /// Its clock, to be read.
+    Clock,
+    /// A reboot.
+    Reboot,
+    /// The address of a stream.
+    RtspUrl {
+        /// The channel, counted from 0.
+        channel: u16,
+        /// 0 main, 1 sub.
+        stream: u8,
+    },
+}
+
+impl Call {
+    /// The path below the bridge's address.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Scan(_) => SCAN_PATH,
+            Self::Info => INFO_PATH,
+            Self::Clock => CLOCK_PATH,
+            Self::Reboot => REBOOT_PATH,
+            Self::RtspUrl { .. } => RTSP_URL_PATH,
+        }
+    }
+}
+
+/// A device that a bridge shall talk to.
 #[derive(Clone, Copy, Debug)]
-pub struct ScanRequest<'a> {
+pub struct DeviceRequest<'a> {
     /// The device's address as the bridge shall use it.
     pub host: &'a str,
     /// Its TCP port.
     pub port: u16,
     /// Who logs in.
     pub credential: &'a Credential,
-    /// How many channels the bridge shall ask for.
-    pub max_cameras: u32,
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Body<'a> {
     ip: &'a str,
     port: u16,
     username: &'a str,
     password: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_cameras: Option<u32>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    more: Option<More>,
 }
 
-impl ScanRequest<'_> {
-    /// The body of the request. It holds the password in clear.
+/// What some calls say besides.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum More {
+    Scan {
+        #[serde(rename = "maxCameras")]
+        max_cameras: u32,
+    },
+    /// pytvt spells the stream in two ways, and nobody knows which of them a bridge reads.
+    Stream {
+        channel: u16,
+        stream_type: u8,
+        #[serde(rename = "streamType")]
+        stream_type_too: u8,
+    },
+}
+
+impl DeviceRequest<'_> {
+    /// The body of a call. It holds the password in clear.
     ///
     /// # Errors
     ///
     /// The serialiser's, which has none for this type.
-    pub fn body(&self) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
-        write(&self.form(Some(self.max_cameras)))
+    pub fn body(&self, call: Call) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
+        let more = match call {
+            Call::Scan(max_cameras) => Some(More::Scan { max_cameras }),
+            Call::RtspUrl { channel, stream } => Some(More::Stream {
+                channel,
+                stream_type: stream,
+                stream_type_too: stream,
+            }),
+            Call::Info | Call::Clock | Call::Reboot => None,
+        };
+        write(&self.form(more))
     }
 
-    fn form(&self, max_cameras: Option<u32>) -> Body<'_> {
+    fn form(&self, more: Option<More>) -> Body<'_> {
         Body {
             ip: self.host,
             port: self.port,
             username: &self.credential.username,
             password: self.credential.password.expose(),
-            max_cameras,
+            more,
         }
     }
 }
@@ -60,7 +126,7 @@ impl ScanRequest<'_> {
 /// # Errors
 ///
 /// The serialiser's, which has none for this type.
-pub fn script_input(request: &ScanRequest<'_>) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
+pub fn script_input(request: &DeviceRequest<'_>) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
     write(&request.form(None))
 }
 
@@ -96,21 +162,32 @@ mod tests {
             username: "admin".into(),
             password: Secret::new("Fleet-2026"),
         };
-        let request = ScanRequest {
+        let request = DeviceRequest {
             host: "127.0.9.1",
             port: 6036,
             credential: &credential,
-            max_cameras: 32,
         };
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         assert_eq!(
-            text(&request.body().unwrap()),
+            text(&request.body(Call::Scan(32)).unwrap()),
             r#"{"ip":"127.0.9.1","port":6036,"username":"admin","password":"Fleet-2026","maxCameras":32}"#
         );
         assert_eq!(
             text(&script_input(&request).unwrap()),
             r#"{"ip":"127.0.9.1","port":6036,"username":"admin","password":"Fleet-2026"}"#
         );
+        let url = Call::RtspUrl {
+            channel: 3,
+            stream: 1,
+        };
+        assert_eq!(
+            text(&request.body(url).unwrap()),
+            r#"{"ip":"127.0.9.1","port":6036,"username":"admin","password":"Fleet-2026","channel":3,"stream_type":1,"streamType":1}"#
+        );
+        for call in [Call::Info, Call::Clock, Call::Reboot] {
+            let plain = script_input(&request).unwrap();
+            assert_eq!(request.body(call).unwrap(), plain, "{}", call.path());
+        }
         assert!(!format!("{request:?}").contains("Fleet-2026"));
     }
 
