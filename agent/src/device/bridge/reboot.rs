@@ -38,16 +38,21 @@ impl BridgeDevice<'_> {
 /// Whether the device may have got a reboot that failed so: the bridge was lost on the way, or lost
 /// the device.
 fn may_have_left(failure: &Failure) -> bool {
-    match failure.code {
-        ErrorCode::BridgeStatus => failure.wire_code.is_none_or(|status| status >= 500),
-        ErrorCode::BridgeUnreachable => failure.credentials_sent,
-        ErrorCode::BridgeTimeout
-        | ErrorCode::BridgeTooLarge
-        | ErrorCode::BridgeBadJson
-        | ErrorCode::BridgeBadShape
-        | ErrorCode::SdkTimeout => true,
-        code => code.kind() == ErrorKind::Unreachable,
+    const LOST: [ErrorCode; 5] = [
+        ErrorCode::BridgeTimeout,
+        ErrorCode::BridgeTooLarge,
+        ErrorCode::BridgeBadJson,
+        ErrorCode::BridgeBadShape,
+        ErrorCode::SdkTimeout,
+    ];
+    let code = failure.code;
+    if code == ErrorCode::BridgeStatus {
+        return failure.wire_code.is_none_or(|status| status >= 500);
     }
+    if code == ErrorCode::BridgeUnreachable {
+        return failure.credentials_sent;
+    }
+    LOST.contains(&code) || code.kind() == ErrorKind::Unreachable
 }
 
 #[cfg(test)]
