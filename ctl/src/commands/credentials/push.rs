@@ -37,19 +37,22 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Arguments of `tvtctl credentials push`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(
+    group(clap::ArgGroup::new("which").required(true).multiple(true).args(["all", "tenant", "site"])),
+    after_help = "\
 The password comes from --password-file, from TVT_PASSWORD, or is asked for; never from an argument.
-It is sealed here to each agent's own key, and signed with the operator's: servers and coordinator carry
-what they cannot read. A site that is away takes it when it is back, up to --days.
+It is sealed here to each agent's own key, and signed with the operator's: servers and coordinator
+carry what they cannot read. A site that is away takes it when it is back, up to --days.
 
-The first push to an agent keeps its key in known-agents.json beside the operator's credentials file.
-Compare the fingerprint with what `tvt-agent check` shows on the box. Another key later is refused until
---accept-new-keys says that the agent was made anew.
+The first push to an agent keeps its key in known-agents.json beside the operator's credentials
+file. Compare the fingerprint with what `tvt-agent check` shows on the box. Another key later is
+refused until --accept-new-keys says that the agent was made anew.
 
 Examples:
   tvtctl credentials push nvr --user admin --for any --site acme/depot-1
   tvtctl credentials push nvr --user admin --tenant acme --password-file secret
-  pass show gate | tvtctl credentials push gate --user ops --for 10.0.5.0/24 --site acme/gate")]
+  pass show gate | tvtctl credentials push gate --user ops --for 10.0.5.0/24 --site acme/gate"
+)]
 pub(crate) struct Args {
     /// The label in the vaults
     #[arg(value_name = "LABEL")]
@@ -67,8 +70,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME")]
     expires: Option<UtcMillis>,
     /// Every site with an agent that has joined
-    #[arg(long, help_heading = "Which sites", conflicts_with_all = ["tenant", "site"],
-          required_unless_present_any = ["tenant", "site"])]
+    #[arg(long, help_heading = "Which sites", conflicts_with_all = ["tenant", "site"])]
     all: bool,
     /// The sites of this tenant; may be repeated
     #[arg(long, value_name = "TENANT", help_heading = "Which sites")]
