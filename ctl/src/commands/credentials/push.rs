@@ -39,6 +39,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug, clap::Args)]
 #[command(
     group(clap::ArgGroup::new("which").required(true).multiple(true).args(["all", "tenant", "site"])),
+    override_usage = "tvtctl credentials push <LABEL> --user <NAME> <--all|--tenant|--site> [OPTIONS]",
     after_help = "\
 The password comes from --password-file, from TVT_PASSWORD, or is asked for; never from an argument.
 It is sealed here to each agent's own key, and signed with the operator's: servers and coordinator
