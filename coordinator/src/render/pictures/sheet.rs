@@ -166,9 +166,12 @@ impl Canvas {
     }
 
     /// Writes a line; what does not fit into a cell, or onto the sheet for larger letters, is left out.
+    /// There are letters for ASCII: other scripts are written as they sound, the page has them as they are.
     fn write(&mut self, at: (usize, usize), scale: usize, text: &str, colour: [u8; 3]) {
         let step = (font::WIDTH + 1) * scale;
         let room = if scale == 1 { CELL_WIDTH } else { self.width };
+        let text: String = text.chars().take(room / step).collect();
+        let text = deunicode::deunicode_with_tofu(&text, "\u{fffd}");
         for (number, letter) in text.chars().take(room / step).enumerate() {
             for (row, bits) in font::rows(letter).into_iter().enumerate() {
                 for column in 0..font::WIDTH {
@@ -250,11 +253,24 @@ mod tests {
     fn letters_differ() {
         let letters: Vec<char> = ('A'..='Z')
             .chain('0'..='9')
-            .chain(".,:-_/&() ".chars())
+            .chain(".,:-_/&() =+#@!?'\"%*<>;[]|\\".chars())
             .collect();
         let shapes: std::collections::BTreeSet<_> =
             letters.iter().map(|letter| font::rows(*letter)).collect();
         assert_eq!(shapes.len(), letters.len());
         assert_eq!(font::rows('a'), font::rows('A'));
+    }
+
+    #[test]
+    fn other_scripts_can_be_read() {
+        let paint = |name: &str| {
+            let mut manifest = manifest(1);
+            manifest.pictures[0].name = name.to_owned();
+            sheets(&manifest)[0].paint(&manifest, |_| None).rgb
+        };
+        assert_eq!(paint("Kühlhaus"), paint("Kuhlhaus"));
+        assert_eq!(paint("Straße"), paint("Strasse"));
+        assert_eq!(paint("Приёмка"), paint("Priiomka"));
+        assert_ne!(paint("倉庫"), paint("正門"));
     }
 }
