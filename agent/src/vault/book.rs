@@ -315,30 +315,10 @@ struct Text {
 #[derive(Serialize, Deserialize)]
 struct Stored {
     username: String,
-    #[serde(with = "plain")]
     password: Zeroizing<String>,
     selectors: Vec<String>,
     version: u64,
     expires_ms: Option<i64>,
-}
-
-/// Text that is overwritten when it is dropped, as serde writes and reads it.
-mod plain {
-    use serde::{Deserialize as _, Deserializer, Serializer};
-    use zeroize::Zeroizing;
-
-    pub(super) fn serialize<S: Serializer>(
-        text: &Zeroizing<String>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(text)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Zeroizing<String>, D::Error> {
-        String::deserialize(deserializer).map(Zeroizing::new)
-    }
 }
 
 #[cfg(test)]

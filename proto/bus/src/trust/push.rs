@@ -97,7 +97,6 @@ struct Content {
     expires_ms: Option<i64>,
     selectors: Vec<String>,
     username: String,
-    #[serde(with = "plain")]
     password: Zeroizing<String>,
 }
 
@@ -260,25 +259,6 @@ impl OperatorList {
         let mut keys = self.keys.iter();
         keys.find_map(|key| document.verify(key).ok())
             .ok_or(OrderFault::Signer)
-    }
-}
-
-/// Text that is overwritten when it is dropped, as serde writes and reads it.
-mod plain {
-    use serde::{Deserialize as _, Deserializer, Serializer};
-    use zeroize::Zeroizing;
-
-    pub(super) fn serialize<S: Serializer>(
-        text: &Zeroizing<String>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(text)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Zeroizing<String>, D::Error> {
-        String::deserialize(deserializer).map(Zeroizing::new)
     }
 }
 
