@@ -24,6 +24,7 @@
 //! excludes = []                  # networks and addresses that nothing is sent to
 //! rate_max = 500                 # probes per second of a discovery, at most
 //! # asks = ["scan", "discover"] # only these; every reading ask where nothing is said
+//! quiet_hours = []               # as { from = "22:00", to = "06:00" }, with utc_offset, days and asks
 //! login = "trusted"              # who gets a credential: never, trusted, always
 //! plaintext_login = "trusted"    # ... in clear
 //! xor_login = "trusted"          # ... under a key sent in clear
@@ -405,6 +406,10 @@ mod tests {
                 format!("{HEAD}{LOCAL}[policy]\nasks = ['reformat']\n"),
                 "policy.asks",
             ),
+            (
+                format!("{HEAD}{LOCAL}[policy]\nquiet_hours = [{{ from = '8', to = '9' }}]\n"),
+                "policy.quiet_hours",
+            ),
             (format!("{HEAD}{LOCAL}[web]\nhttp_ports = [0]\n"), "web"),
             (
                 format!("{HEAD}{LOCAL}[protocol]\nconnect_ms = 0\n"),
@@ -438,5 +443,23 @@ mod tests {
         assert!(policy.check_address("10.1.2.3".parse().unwrap()).is_ok());
         assert!(policy.check_address("10.1.2.4".parse().unwrap()).is_err());
         assert!(policy.check_address("192.168.9.9".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn quiet_hours_are_read_and_shown() {
+        let text = format!(
+            "{HEAD}{LOCAL}[policy]\nquiet_hours = [{{ from = '22:00', to = '06:00' }}, \
+             {{ from = '08:00', to = '18:00', utc_offset = '+01:00', days = ['mon', 'fri'], \
+             asks = ['reboot'] }}]\n"
+        );
+        let windows = read(&text, &[]).unwrap().policy.quiet_hours;
+        let shown: Vec<_> = windows.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "22:00-06:00 UTC, every day: everything",
+                "08:00-18:00 UTC+01:00, mon fri: reboot"
+            ]
+        );
     }
 }

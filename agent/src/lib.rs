@@ -29,6 +29,7 @@ mod pictures;
 mod plan;
 pub mod policy;
 mod pushes;
+pub mod quiet;
 mod reconcile;
 mod recover;
 mod rehearse;

@@ -228,6 +228,9 @@ fn check(file: &ConfigFile) -> anyhow::Result<()> {
         let count = vault.read().map_err(AgentError::from)?.entries().count();
         text.push_str(&format!("vault        {count} credentials\n"));
     }
+    for window in &config.policy.quiet_hours {
+        text.push_str(&format!("quiet hours  {window}\n"));
+    }
     text.push_str("the configuration can be used\n");
     std::io::stdout()
         .write_all(text.as_bytes())

@@ -8,7 +8,10 @@ use serde::Deserialize;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::report::Failure;
+use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::Target;
+
+use crate::quiet::{QuietHours, quiet_until};
 
 /// To which devices a kind of login is allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -50,6 +53,8 @@ pub struct Policy {
     pub rate_max: u32,
     /// What may be asked of devices.
     pub asks: BTreeSet<Ask>,
+    /// When no work is begun.
+    pub quiet_hours: Vec<QuietHours>,
     /// To whom a credential may be sent at all, in whatever form.
     pub login: Consent,
     /// To whom a password may be sent in clear.
@@ -69,6 +74,7 @@ impl Default for Policy {
                 .copied()
                 .filter(|ask| !ask.changes_device())
                 .collect(),
+            quiet_hours: Vec::new(),
             login: Consent::default(),
             plaintext_login: Consent::default(),
             xor_login: Consent::default(),
@@ -104,6 +110,24 @@ impl Policy {
             Ok(())
         } else {
             refuse("this site's policy does not allow to discover devices")
+        }
+    }
+
+    /// Checks whether work may begin now. What was begun before is finished, so this is asked once for
+    /// each device, and once for a discovery.
+    ///
+    /// # Errors
+    ///
+    /// `policy.quiet_hours`; the text says until when.
+    pub fn check_hours(&self, ask: Ask, now: UtcMillis) -> Result<(), Failure> {
+        match quiet_until(&self.quiet_hours, ask, now) {
+            None => Ok(()),
+            Some(until) => {
+                let text = format!(
+                    "not begun: the site has quiet hours until {until}; ask again after that"
+                );
+                Err(Failure::new(ErrorCode::PolicyQuietHours, text))
+            }
         }
     }
 

@@ -53,6 +53,8 @@ pub(crate) struct Run {
     brake: Brake,
     hold: Option<watch::Receiver<bool>>,
     drain: Option<CancellationToken>,
+    /// Why changes were stopped here, where quiet hours have begun.
+    quiet: Option<Failure>,
     /// A place among the devices of all jobs, for the next try.
     slot: Option<OwnedSemaphorePermit>,
     events: mpsc::Sender<WorkEvent>,
@@ -116,6 +118,7 @@ impl Run {
             brake,
             hold: bounds.hold,
             drain: bounds.drain,
+            quiet: None,
             slot: None,
             events,
             reported: 0,
@@ -141,7 +144,7 @@ impl Run {
                     let why = if self.shared.braked.load(Ordering::Acquire) {
                         braked()
                     } else {
-                        stopped()
+                        self.quiet.clone().unwrap_or_else(stopped)
                     };
                     self.report_failure(target, why).await;
                 }
@@ -162,6 +165,9 @@ impl Run {
             return self.plan.finished(number);
         };
         if turn.begin_try() {
+            if let Err(failure) = self.check_hours(number) {
+                return self.report_quiet(number, failure).await;
+            }
             self.tell(WorkEvent::Started(number)).await;
         }
         let Some(turn) = self.turns.get(&number) else {
@@ -175,6 +181,26 @@ impl Run {
         };
         let handle = self.tasks.spawn(task.instrument(span));
         self.task_targets.insert(handle.id(), number);
+    }
+
+    /// A change that was about to be sent is under way: how it ended is looked at all the same.
+    fn check_hours(&self, number: TargetNo) -> Result<(), Failure> {
+        if self.shared.settling.contains_key(&number) {
+            return Ok(());
+        }
+        let (site, ask) = (&self.shared.site, self.shared.options.ask);
+        site.policy.check_hours(ask, site.clock.now())
+    }
+
+    /// Reports a device that was not begun. Changes end here for good: once the quiet hours are over,
+    /// they must not go on past devices that should have proved them first.
+    async fn report_quiet(&mut self, number: TargetNo, failure: Failure) {
+        let order = self.shared.options.order.as_deref();
+        if order.is_some_and(|order| !order.dry_run) {
+            self.quiet = Some(failure.clone());
+            self.plan.brake();
+        }
+        self.report_failure(number, failure).await;
     }
 
     /// Waits for the first thing that may change what the plan says.
@@ -277,12 +303,13 @@ impl Run {
     fn count(&mut self, report: &DeviceReport) {
         self.reported = self.reported.saturating_add(1);
         self.failed = self.failed.saturating_add(u32::from(!report.is_success()));
-        // What the brake itself stopped says nothing about the password.
-        if report
-            .failure
-            .as_ref()
-            .is_none_or(|failure| failure.code != ErrorCode::JobBraked)
-        {
+        // What the brake itself stopped, or quiet hours, says nothing about the password.
+        if report.failure.as_ref().is_none_or(|failure| {
+            !matches!(
+                failure.code,
+                ErrorCode::JobBraked | ErrorCode::PolicyQuietHours
+            )
+        }) {
             self.brake.count(
                 report
                     .failure

@@ -1,5 +1,7 @@
 //! The work of a job against real TCP peers on loopback.
 
+mod quiet;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

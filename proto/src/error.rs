@@ -138,6 +138,8 @@ registry! {
     UnsupportedVariant = "device.unsupported_variant", Unsupported, retry false;
     /// Policy forbids this device, network, ask or kind of login.
     PolicyRefused = "device.policy_refused", Policy, retry false;
+    /// The site has quiet hours: its agent begins no work of this kind now.
+    PolicyQuietHours = "policy.quiet_hours", Policy, retry false;
     /// The credential cannot be sent to this kind of device (empty, or characters it cannot carry).
     CredentialInvalid = "device.credential_invalid", Config, retry false;
     /// No credential is known for this device.

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tvtfleet_bus::settings::NatsSection;
 use tvtfleet_proto::device::bridge::base_url;
 use tvtfleet_proto::device::tvt::{KeySource, Limits, TunnelMode};
+use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::id::SiteId;
 use tvtfleet_proto::model::secret::Secret;
 
@@ -22,6 +23,7 @@ use crate::device::vendor::{BadBridgeUrl, VendorSettings};
 use crate::device::{KeyLogin, PORTS_MAX, ProtocolSettings, WebPort, WebSettings};
 use crate::identity::Identity;
 use crate::policy::{Consent, Policy};
+use crate::quiet::{BadQuietHours, QuietHours, WINDOWS_MAX};
 use crate::retry::RetrySettings;
 use crate::snapshot::SnapshotSettings;
 use crate::spool::SpoolSettings;
@@ -30,6 +32,8 @@ use crate::spool::SpoolSettings;
 const TOKEN_MAX: u64 = 4096;
 /// The smallest spool: two segments.
 const SPOOL_MIN_MB: u64 = 16;
+
+const QUIET_HOURS: &str = "policy.quiet_hours";
 
 /// The whole file.
 #[derive(Deserialize)]
@@ -73,9 +77,20 @@ struct PolicySection {
     excludes: Option<Vec<String>>,
     rate_max: Option<u32>,
     asks: Option<Vec<String>>,
+    quiet_hours: Option<Vec<QuietWindow>>,
     login: Option<Consent>,
     plaintext_login: Option<Consent>,
     xor_login: Option<Consent>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QuietWindow {
+    from: String,
+    to: String,
+    utc_offset: Option<String>,
+    days: Option<Vec<String>>,
+    asks: Option<Vec<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -294,26 +309,53 @@ impl PolicySection {
                 "must be at least 1",
             ));
         }
-        let asks: BTreeSet<_> = match self.asks {
+        let asks = match self.asks {
             None => base.asks,
-            Some(asks) => asks
-                .iter()
-                .map(|ask| {
-                    ask.parse()
-                        .map_err(|error| ConfigError::invalid("policy.asks", error))
-                })
-                .collect::<Result<_, _>>()?,
+            Some(asks) => ask_set("policy.asks", &asks)?,
         };
+        let windows = self.quiet_hours.unwrap_or_default();
+        if windows.len() > WINDOWS_MAX {
+            let reason = format!("must be at most {WINDOWS_MAX} windows");
+            return Err(ConfigError::invalid(QUIET_HOURS, reason));
+        }
+        let quiet_hours = windows.into_iter().map(QuietWindow::read);
         Ok(Policy {
             networks,
             excludes,
             rate_max: self.rate_max.unwrap_or(base.rate_max),
             asks,
+            quiet_hours: quiet_hours.collect::<Result<_, _>>()?,
             login: self.login.unwrap_or(base.login),
             plaintext_login: self.plaintext_login.unwrap_or(base.plaintext_login),
             xor_login: self.xor_login.unwrap_or(base.xor_login),
         })
     }
+}
+
+impl QuietWindow {
+    fn read(self) -> Result<QuietHours, ConfigError> {
+        let wrong = |error: BadQuietHours| ConfigError::invalid(QUIET_HOURS, error);
+        let mut window = QuietHours::new(&self.from, &self.to).map_err(wrong)?;
+        if let Some(offset) = self.utc_offset {
+            window = window.at_offset(&offset).map_err(wrong)?;
+        }
+        if let Some(days) = self.days {
+            window = window.on_days(&days).map_err(wrong)?;
+        }
+        if let Some(asks) = self.asks {
+            let asks = ask_set(QUIET_HOURS, &asks)?;
+            window = window.for_asks(asks).map_err(wrong)?;
+        }
+        Ok(window)
+    }
+}
+
+fn ask_set(setting: &'static str, texts: &[String]) -> Result<BTreeSet<Ask>, ConfigError> {
+    let asks = texts.iter().map(|text| {
+        text.parse()
+            .map_err(|error| ConfigError::invalid(setting, error))
+    });
+    asks.collect()
 }
 
 /// Networks, or single addresses.

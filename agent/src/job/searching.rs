@@ -77,7 +77,14 @@ impl JobTask {
             IpNet::V6(_) => None,
         }));
         let mut found = FoundDevices::new(&work.targets, &self.job.found);
-        let (result, stopped) = match policy.check_discover() {
+        // One that goes on after a restart was begun before.
+        let allowed = match self.job.cursor {
+            Some(_) => policy.check_discover(),
+            None => policy
+                .check_discover()
+                .and_then(|()| policy.check_hours(Ask::Discover, self.context.devices.clock.now())),
+        };
+        let (result, stopped) = match allowed {
             Ok(()) => self.run_discovery(options, &mut found, alone).await,
             Err(failure) => (Err(failure), None),
         };

@@ -55,7 +55,7 @@ pub(crate) struct SiteTrack {
     pub(crate) reason: Option<ErrorCode>,
     /// Devices that refused the login.
     pub(crate) refused: u32,
-    /// Devices that the site's own brake left out.
+    /// Devices that the site's own brake, or its quiet hours, left out.
     pub(crate) left_out: u32,
     /// When the tenant's brake stopped it.
     pub(crate) braked_at: Option<UtcMillis>,
@@ -108,7 +108,12 @@ impl SiteTrack {
     /// refused it.
     pub(crate) fn count_login(&mut self, failure: Option<&Failure>) -> bool {
         let refused = failure.is_some_and(Failure::is_refused_login);
-        let left_out = failure.is_some_and(|failure| failure.code == ErrorCode::JobBraked);
+        let left_out = failure.is_some_and(|failure| {
+            matches!(
+                failure.code,
+                ErrorCode::JobBraked | ErrorCode::PolicyQuietHours
+            )
+        });
         self.refused = self.refused.saturating_add(u32::from(refused));
         self.left_out = self.left_out.saturating_add(u32::from(left_out));
         refused

@@ -115,9 +115,10 @@ fn refused_logins_are_counted_without_what_a_brake_left_out() {
     let mut site = SiteTrack::new(4);
     assert!(site.count_login(Some(&failure(ErrorCode::LoginRejected, true))));
     assert!(!site.count_login(Some(&failure(ErrorCode::JobBraked, false))));
+    assert!(!site.count_login(Some(&failure(ErrorCode::PolicyQuietHours, false))));
     assert!(!site.count_login(Some(&failure(ErrorCode::ConnectRefused, false))));
     assert!(!site.count_login(None));
-    assert_eq!((site.refused, site.left_out), (1, 1));
+    assert_eq!((site.refused, site.left_out), (1, 2));
 }
 
 #[test]
