@@ -15,7 +15,7 @@ fn quiet_site(now: &str) -> (SiteContext, Arc<ManualClock>) {
     };
     let site = SiteContext {
         policy,
-        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        clock: Arc::<ManualClock>::clone(&clock),
         ..site()
     };
     (site, clock)
