@@ -66,7 +66,7 @@ pub(crate) async fn examine(core: &Core) -> Result<Checkup, StoreError> {
     findings.extend(certificate::look(&core.config.nats, now));
     findings.extend(certificate::look_at_servers(&core.config.connect_options(), now).await);
     findings.extend(credentials::look(&core.config.connect_options(), now));
-    let views = core.presence().views(core.now().instant);
+    let views: Vec<_> = core.presence().views(None, core.now().instant).collect();
     findings.extend(replicas::look(core));
     findings.extend(tokens::look(core).await?);
     findings.extend(agents::look(&views, env!("CARGO_PKG_VERSION")));

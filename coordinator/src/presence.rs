@@ -4,6 +4,7 @@
 //! Pure: moments are arguments. Kept in memory; what must survive a restart is in the database.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use tvtfleet_proto::error::ErrorCode;
@@ -296,31 +297,34 @@ impl Presence {
             .copied()
     }
 
-    /// The agents that were ever heard, by site.
-    pub(crate) fn views(&self, now: Instant) -> Vec<AgentView> {
+    /// The agents that were ever heard, by site, behind a site.
+    pub(crate) fn views(
+        &self,
+        after: Option<&SiteId>,
+        now: Instant,
+    ) -> impl Iterator<Item = AgentView> {
+        let behind = after.map_or(Bound::Unbounded, Bound::Excluded);
         let heard = self
             .agents
-            .iter()
+            .range::<SiteId, _>((behind, Bound::Unbounded))
             .filter(|(_, agent)| agent.last_seen.is_some() || agent.spool.is_some());
-        heard
-            .map(|(site, agent)| AgentView {
-                site: site.clone(),
-                online: self.is_online(agent, now),
-                last_seen: agent.last_seen,
-                facts: agent.facts.clone(),
-                epoch: agent.spool.as_ref().map(|spool| spool.epoch),
-                committed: agent
-                    .spool
-                    .as_ref()
-                    .map_or(Sequence(0), |spool| spool.committed),
-                next: agent.next,
-                spool_bytes: agent.spool_bytes,
-                clock_skew_ms: agent.clock_skew_ms,
-                want_taken: agent.want_taken,
-                want_newest: agent.want_newest,
-                health: agent.health,
-            })
-            .collect()
+        heard.map(move |(site, agent)| AgentView {
+            site: site.clone(),
+            online: self.is_online(agent, now),
+            last_seen: agent.last_seen,
+            facts: agent.facts.clone(),
+            epoch: agent.spool.as_ref().map(|spool| spool.epoch),
+            committed: agent
+                .spool
+                .as_ref()
+                .map_or(Sequence(0), |spool| spool.committed),
+            next: agent.next,
+            spool_bytes: agent.spool_bytes,
+            clock_skew_ms: agent.clock_skew_ms,
+            want_taken: agent.want_taken,
+            want_newest: agent.want_newest,
+            health: agent.health,
+        })
     }
 
     /// Takes the times that the database does not have yet.

@@ -1,8 +1,5 @@
 //! Answers the operators: every request of [`ApiOp`].
 
-use std::time::Duration;
-
-use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -11,9 +8,8 @@ use tvtfleet_bus::{attribute, trace};
 use tvtfleet_proto::convert::BadField;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::{
-    AddSite, ApiError, CancelJob, CoordinatorInfo, ImportDevices, JobStatus, ListDevices, ListJobs,
-    ListSites, ReadResults, ReadSearches, ShowDevice, ShowJob, SiteView, SubmitJob, Submitted,
-    WATCH_MAX,
+    AddSite, ApiError, CancelJob, CoordinatorInfo, ImportDevices, ListDevices, ListJobs, ListSites,
+    ReadResults, ReadSearches, ShowDevice, ShowJob, SubmitJob, Submitted,
 };
 use tvtfleet_proto::model::audit::ListAudit;
 use tvtfleet_proto::model::change::ListChanges;
@@ -32,21 +28,13 @@ use crate::trust::Caller;
 mod audited;
 mod check;
 mod confine;
+mod fleet;
 mod history;
 mod pictures;
 mod pushes;
 mod roster;
 mod signing;
-
-/// Requests that are held until something changes; others are answered at once.
-const HELD_MAX: usize = 64;
-/// The shortest time between two looks at a held request's job.
-const LOOK_GAP: Duration = Duration::from_millis(100);
-/// How long the sites of a job count as watched after somebody looked at it.
-const WATCHED_FOR: Duration = Duration::from_secs(30);
-
-/// Places for requests that are held.
-static HELD: Semaphore = Semaphore::const_new(HELD_MAX);
+mod watching;
 
 /// Answers one request of an operator.
 pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
@@ -99,16 +87,14 @@ async fn answer_admitted(
                 .open::<v1::ListJobs>()?
                 .try_into()
                 .map_err(unreadable)?;
-            let jobs = read(core, "list jobs", move |db| job::list(db, &request)).await?;
-            let jobs = confine::jobs(core, caller, jobs).await?;
-            Ok(Reply::of(&v1::JobList {
-                jobs: jobs.into_iter().map(v1::JobView::from).collect(),
-            }))
+            let mut page = read(core, "list jobs", move |db| job::list(db, &request)).await?;
+            page.rows = confine::jobs(core, caller, page.rows).await?;
+            Ok(Reply::of(&v1::JobList::from(page)))
         }
         ApiOp::JobShow => {
             let request: ShowJob = call.open::<v1::ShowJob>()?.try_into().map_err(unreadable)?;
             let request = confine::shown_job(core, caller, request).await?;
-            let status = show_job(core, request).await?;
+            let status = watching::show_job(core, request).await?;
             Ok(Reply::of(&v1::JobStatus::from(status)))
         }
         ApiOp::JobCancel => {
@@ -217,26 +203,19 @@ async fn answer_admitted(
                 .try_into()
                 .map_err(unreadable)?;
             caller.confine(&mut request.tenants)?;
-            let sites = list_sites(core, request).await?;
-            Ok(Reply::of(&v1::SiteList {
-                sites: sites.into_iter().map(v1::SiteView::from).collect(),
-            }))
+            let page = fleet::list_sites(core, request).await?;
+            Ok(Reply::of(&v1::SiteList::from(page)))
         }
         ApiOp::SiteAdd => {
             let request: AddSite = call.open::<v1::AddSite>()?.try_into().map_err(unreadable)?;
             caller.check_site(&request.site)?;
-            let view = add_site(core, caller, request).await?;
+            let view = fleet::add_site(core, caller, request).await?;
             Ok(Reply::of(&v1::SiteView::from(view)))
         }
         ApiOp::AgentList => {
-            let agents = core.presence().views(core.now().instant);
-            Ok(Reply::of(&v1::AgentList {
-                agents: agents
-                    .into_iter()
-                    .filter(|agent| caller.covers(&agent.site.tenant))
-                    .map(v1::AgentView::from)
-                    .collect(),
-            }))
+            let request = call.open::<v1::ListAgents>()?.into();
+            let page = fleet::list_agents(core, caller, &request)?;
+            Ok(Reply::of(&v1::AgentList::from(page)))
         }
         ApiOp::AuditList => {
             let request: ListAudit = call
@@ -372,70 +351,11 @@ async fn submit_checked(
     core.audited.notify_one();
     core.jobs_changed();
     tracing::Span::current().record(attribute::JOB, id.to_string());
-    let job = view(core, id).await?;
+    let job = watching::view(core, id, "").await.map(|(job, _)| job)?;
     tracing::info!(
         tvt.job.id = %id, user, sites = job.sites_total, devices = job.devices.total, "job submitted"
     );
     Ok(Submitted { job })
-}
-
-async fn show_job(core: &Core, request: ShowJob) -> Result<JobStatus, ApiError> {
-    let id = match request.job {
-        Some(id) => id,
-        None => read(core, "find the newest job", job::newest)
-            .await?
-            .ok_or_else(|| {
-                refuse(
-                    ErrorCode::JobUnknown,
-                    "no job was ever submitted",
-                    "see `tvtctl scan --help`",
-                )
-            })?,
-    };
-    hold(core, id, request.after_version, request.wait.min(WATCH_MAX)).await?;
-    let job = view(core, id).await?;
-    let now = core.now().instant;
-    let mut presence = core.presence();
-    if !job.state.is_terminal() && !request.wait.is_zero() {
-        let open = job.sites.iter().filter(|site| !site.state.is_terminal());
-        let until = now.checked_add(WATCHED_FOR).unwrap_or(now);
-        presence.watch(open.map(|site| site.site.clone()), until, now);
-    }
-    let progress = job
-        .sites
-        .iter()
-        .filter_map(|site| Some((site.site.clone(), presence.progress_of(&site.site, id)?)));
-    Ok(JobStatus {
-        progress: progress.collect(),
-        job,
-    })
-}
-
-/// Waits until a job is newer than `after`, `wait` at most.
-async fn hold(core: &Core, id: JobId, after: u64, wait: Duration) -> Result<(), ApiError> {
-    let mut changes = core.watch_jobs();
-    let deadline = tokio::time::Instant::now().checked_add(wait);
-    let mut place = None;
-    loop {
-        changes.mark_unchanged();
-        let version = read(core, "read a job's version", move |db| job::version(db, id)).await?;
-        let version = version.ok_or_else(|| unknown_job(id))?;
-        let Some(deadline) = deadline.filter(|_| version <= after) else {
-            return Ok(());
-        };
-        if place.is_none() {
-            place = HELD.try_acquire().ok();
-        }
-        if place.is_none()
-            || tokio::time::timeout_at(deadline, changes.changed())
-                .await
-                .is_err()
-        {
-            return Ok(());
-        }
-        // Many small changes are one.
-        tokio::time::sleep(LOOK_GAP).await;
-    }
 }
 
 async fn cancel(core: &Core, caller: &Caller, id: JobId) -> Result<JobView, ApiError> {
@@ -458,21 +378,7 @@ async fn cancel(core: &Core, caller: &Caller, id: JobId) -> Result<JobView, ApiE
         core.audited.notify_one();
         core.jobs_changed();
     }
-    view(core, id).await
-}
-
-/// A job with its sites, and who of them is there.
-async fn view(core: &Core, id: JobId) -> Result<JobView, ApiError> {
-    let job = read(core, "show a job", move |db| job::view(db, id)).await?;
-    let mut job = job.ok_or_else(|| unknown_job(id))?;
-    let now = core.now().instant;
-    let presence = core.presence();
-    for site in &mut job.sites {
-        let (online, heard) = presence.seen(&site.site, now);
-        site.online = online;
-        site.last_seen = site.last_seen.max(heard);
-    }
-    Ok(job)
+    watching::view(core, id, "").await.map(|(job, _)| job)
 }
 
 fn unknown_job(id: JobId) -> ApiError {
@@ -530,56 +436,6 @@ async fn import(
         unchanged = imported.unchanged, refused = imported.refused.len(), "devices imported"
     );
     Ok(v1::Imported::from(imported))
-}
-
-async fn list_sites(core: &Core, request: ListSites) -> Result<Vec<SiteView>, ApiError> {
-    check::list_sites(&request)?;
-    let mut sites = read(core, "list sites", move |db| site::list(db, &request)).await?;
-    let now = core.now().instant;
-    let presence = core.presence();
-    for view in &mut sites {
-        let (online, heard) = presence.seen(&view.site, now);
-        view.online = online;
-        view.last_seen = view.last_seen.max(heard);
-    }
-    Ok(sites)
-}
-
-async fn add_site(core: &Core, caller: &Caller, request: AddSite) -> Result<SiteView, ApiError> {
-    check::site(&request)?;
-    let user = caller.name.as_str();
-    let mut row = audited::row(core, caller, ApiOp::SiteAdd).for_sites([request.site.clone()]);
-    row.detail = format!(
-        "name {:?}, labels {}",
-        request.display_name,
-        request.labels.join(",")
-    );
-    let (site, now) = (request.site.clone(), core.clock.now());
-    let added = core
-        .store
-        .write("add a site", move |db| {
-            let added = site::add(db, &request, now)?;
-            row.outcome = if added { "added" } else { "changed" }.to_owned();
-            audit::append(db, row)?;
-            Ok(added)
-        })
-        .await
-        .map_err(store_error)?;
-    core.audited.notify_one();
-    core.presence().add(&site);
-    tracing::info!(tvt.site.id = %site, user, added, "site added or changed");
-    let views = list_sites(
-        core,
-        ListSites {
-            tenants: Vec::new(),
-            site: Some(site),
-        },
-    )
-    .await?;
-    views
-        .into_iter()
-        .next()
-        .ok_or_else(|| refuse(ErrorCode::Internal, "the site is gone again", ""))
 }
 
 /// The time part of a version 7 UUID.

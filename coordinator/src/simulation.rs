@@ -282,14 +282,15 @@ impl Centre {
         whole
     }
 
-    /// A job as operators see it.
+    /// A job as operators see it, with its first sites.
     ///
     /// # Panics
     ///
     /// The database refuses.
     #[must_use]
     pub fn job(&self, id: JobId) -> Option<JobView> {
-        job::view(&self.db, id).expect("a database")
+        let shown = job::view(&self.db, id, "").expect("a database");
+        shown.map(|(job, _)| job)
     }
 
     /// All rows of a job.

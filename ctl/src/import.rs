@@ -101,7 +101,7 @@ pub(crate) async fn import(
         Place::Tenant(tenant) => {
             let known = ListSites {
                 tenants: vec![tenant.clone()],
-                site: None,
+                ..ListSites::default()
             };
             Mapping::by_text(tenant, &server.list_sites(known).await?, create_sites)
         }

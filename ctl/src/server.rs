@@ -10,8 +10,8 @@ use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::agent::AgentView;
 use tvtfleet_proto::model::api::{
     AddSite, CancelJob, CoordinatorInfo, DeviceView, ImportDevices, Imported, JobStatus,
-    ListDevices, ListJobs, ListSites, Page, ReadResults, ReadSearches, ResultRow, ShowDevice,
-    ShowJob, SignJob, SiteSearched, SiteView, SubmitJob, Submitted, UnsignedWork,
+    ListAgents, ListDevices, ListJobs, ListSites, Page, ReadResults, ReadSearches, ResultRow,
+    ShowDevice, ShowJob, SignJob, SiteSearched, SiteView, SubmitJob, Submitted, UnsignedWork,
 };
 use tvtfleet_proto::model::audit::{AuditPage, ListAudit};
 use tvtfleet_proto::model::change::{Change, ChangePage, ListChanges};
@@ -85,9 +85,10 @@ impl Server {
     /// Submits a job. One that changes devices is signed with the operator's key, where there is one.
     pub(crate) async fn submit_job(&self, request: SubmitJob) -> Result<Submitted, CliError> {
         let spec = request.spec.clone();
-        let submitted: Submitted = self
+        let mut submitted: Submitted = self
             .ask::<v1::SubmitJob, v1::Submitted, _>(ApiOp::JobSubmit, request)
             .await?;
+        submitted.job = self.with_all_sites(submitted.job).await?;
         if let Some(file) = &self.settings.credentials
             && spec.work.ask.changes_device()
         {
@@ -103,23 +104,54 @@ impl Server {
     }
 
     /// Lists jobs, newest first: one page.
-    pub(crate) async fn list_jobs(&self, request: ListJobs) -> Result<Vec<JobView>, CliError> {
-        let list: v1::JobList = self
-            .call::<v1::ListJobs, _>(ApiOp::JobList, request)
-            .await?;
-        self.convert_all(list.jobs)
+    pub(crate) async fn list_jobs(&self, request: ListJobs) -> Result<Page<JobView>, CliError> {
+        self.ask::<v1::ListJobs, v1::JobList, _>(ApiOp::JobList, request)
+            .await
     }
 
-    /// Shows a job, perhaps once it has changed.
+    /// Shows a job with all its sites, perhaps once it has changed.
     pub(crate) async fn show_job(&self, request: ShowJob) -> Result<JobStatus, CliError> {
-        self.ask::<v1::ShowJob, v1::JobStatus, _>(ApiOp::JobShow, request)
-            .await
+        let mut status: JobStatus = self
+            .ask::<v1::ShowJob, v1::JobStatus, _>(ApiOp::JobShow, request.clone())
+            .await?;
+        let mut more = ShowJob {
+            job: Some(status.job.id),
+            after_version: 0,
+            ..request
+        };
+        while let Some(next) = next_cursor(status.next.take(), &more.cursor)? {
+            more.cursor = next;
+            let page: JobStatus = self
+                .ask::<v1::ShowJob, v1::JobStatus, _>(ApiOp::JobShow, more.clone())
+                .await?;
+            // The rest stays as the first page has it: what moves on meanwhile is a newer version.
+            status.job.sites.extend(page.job.sites);
+            status.progress.extend(page.progress);
+            status.next = page.next;
+        }
+        Ok(status)
     }
 
     /// Stops a job.
     pub(crate) async fn cancel_job(&self, request: CancelJob) -> Result<JobView, CliError> {
-        self.ask::<v1::CancelJob, v1::JobView, _>(ApiOp::JobCancel, request)
-            .await
+        let job = self
+            .ask::<v1::CancelJob, v1::JobView, _>(ApiOp::JobCancel, request)
+            .await?;
+        self.with_all_sites(job).await
+    }
+
+    /// A job with all its sites, of which an answer has the first page.
+    async fn with_all_sites(&self, job: JobView) -> Result<JobView, CliError> {
+        if usize::try_from(job.sites_total).is_ok_and(|total| job.sites.len() >= total) {
+            return Ok(job);
+        }
+        let request = ShowJob {
+            job: Some(job.id),
+            after_version: 0,
+            wait: Duration::ZERO,
+            cursor: String::new(),
+        };
+        Ok(self.show_job(request).await?.job)
     }
 
     /// Reads all results of a job.
@@ -303,12 +335,23 @@ impl Server {
         }
     }
 
-    /// Lists sites.
-    pub(crate) async fn list_sites(&self, request: ListSites) -> Result<Vec<SiteView>, CliError> {
-        let list: v1::SiteList = self
-            .call::<v1::ListSites, _>(ApiOp::SiteList, request)
-            .await?;
-        self.convert_all(list.sites)
+    /// Lists all sites that `request` asks for, whatever its cursor says.
+    pub(crate) async fn list_sites(
+        &self,
+        mut request: ListSites,
+    ) -> Result<Vec<SiteView>, CliError> {
+        let mut rows = Vec::new();
+        request.cursor.clear();
+        loop {
+            let page: Page<SiteView> = self
+                .ask::<v1::ListSites, v1::SiteList, _>(ApiOp::SiteList, request.clone())
+                .await?;
+            rows.extend(page.rows);
+            match next_cursor(page.next, &request.cursor)? {
+                Some(next) => request.cursor = next,
+                None => return Ok(rows),
+            }
+        }
     }
 
     /// Shows one site.
@@ -318,8 +361,8 @@ impl Server {
     /// `site.unknown`, or the coordinator cannot be asked.
     pub(crate) async fn site(&self, site: &SiteId) -> Result<SiteView, CliError> {
         let request = ListSites {
-            tenants: Vec::new(),
             site: Some(site.clone()),
+            ..ListSites::default()
         };
         let found = self.list_sites(request).await?.into_iter().next();
         found.ok_or_else(|| {
@@ -339,10 +382,18 @@ impl Server {
 
     /// Lists agents.
     pub(crate) async fn list_agents(&self) -> Result<Vec<AgentView>, CliError> {
-        let list: v1::AgentList = self
-            .call::<v1::ListAgents, _>(ApiOp::AgentList, v1::ListAgents {})
-            .await?;
-        self.convert_all(list.agents)
+        let mut rows = Vec::new();
+        let mut request = ListAgents::default();
+        loop {
+            let page: Page<AgentView> = self
+                .ask::<v1::ListAgents, v1::AgentList, _>(ApiOp::AgentList, request.clone())
+                .await?;
+            rows.extend(page.rows);
+            match next_cursor(page.next, &request.cursor)? {
+                Some(next) => request.cursor = next,
+                None => return Ok(rows),
+            }
+        }
     }
 
     /// Has the coordinator look at everything.

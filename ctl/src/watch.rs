@@ -91,6 +91,7 @@ pub(crate) async fn watch(
             job: Some(job),
             after_version: status.job.version,
             wait: hold,
+            cursor: String::new(),
         };
         let paced = async {
             tokio::time::sleep_until(earliest).await;

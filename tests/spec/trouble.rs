@@ -146,3 +146,59 @@ async fn a_site_that_stays_away_is_named_with_every_device_that_was_not_asked() 
     let named = "site acme/north: expired (site.offline); 8 of 8 devices not reported";
     assert!(said.stderr.contains(named), "{}", said.stderr);
 }
+
+/// More sites than an answer holds: lists come in pages and are whole for whoever asks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_larger_than_an_answer_is_shown_whole() {
+    const SITES: usize = 2_100;
+    let mut fleet = TestFleet::empty(&one_site(), Duration::ZERO).await;
+    fleet.start_coordinator();
+    fleet.until_answering().await;
+    let entries = (0..SITES)
+        .map(|number| serde_json::json!({"ip": "127.9.0.1", "site": format!("s{number:04}")}));
+    let path = fleet.folder().join("wide.json");
+    fs::write(&path, Value::from_iter(entries).to_string()).unwrap();
+    let path = path.to_str().unwrap();
+    let import = [
+        "inventory",
+        "import",
+        path,
+        "--tenant",
+        "wide",
+        "--create-sites",
+    ];
+    fleet.ctl(&import).await.ended(0);
+
+    let said = fleet
+        .ctl(&["sites", "list", "--format", "json"])
+        .await
+        .ended(0);
+    let listed = said.json();
+    let listed = listed["sites"].as_array().expect("sites");
+    let listed: Vec<_> = listed
+        .iter()
+        .filter_map(|row| row["site"].as_str())
+        .collect();
+    let expected: Vec<_> = (0..SITES)
+        .map(|number| format!("wide/s{number:04}"))
+        .collect();
+    assert_eq!(listed, expected);
+
+    let scan = fleet.ctl(&["scan", "--all", "--detach"]).await.ended(0);
+    let job = scan.stdout.trim();
+    let shown = fleet
+        .ctl(&["jobs", "show", job, "--format", "json"])
+        .await
+        .ended(0);
+    let sites = shown.json()["sites"].as_array().expect("sites").len();
+    assert_eq!(sites, SITES);
+    fleet.ctl(&["jobs", "cancel", job]).await.ended(0);
+    let shown = fleet
+        .ctl(&["jobs", "show", job, "--format", "json"])
+        .await
+        .ended(0);
+    let shown = shown.json();
+    let sites = shown["sites"].as_array().expect("sites");
+    let cancelled = sites.iter().filter(|site| site["state"] == "cancelled");
+    assert_eq!(cancelled.count(), SITES, "{}", shown["state"]);
+}

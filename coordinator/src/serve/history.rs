@@ -11,7 +11,8 @@ use crate::core::Core;
 use crate::store::{audit, change, inventory};
 use crate::trust::Caller;
 
-use super::{HELD, LOOK_GAP, audited, check, read, store_error};
+use super::watching::{HELD, LOOK_GAP};
+use super::{audited, check, read, store_error};
 
 /// Devices whose channels are written to the table of channels in one transaction.
 const PORTION: u32 = 200;

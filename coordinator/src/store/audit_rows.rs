@@ -3,7 +3,6 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use tvtfleet_proto::model::api::{PAGE_BYTES, PAGE_MAX};
 use tvtfleet_proto::model::audit::{
     AUDIT_PRUNED, AUDIT_SITES_MAX, AuditDecision, AuditEntry, AuditMark, AuditPage, AuditRow,
     ChainHash, ListAudit,
@@ -17,6 +16,7 @@ use crate::jobs::tracker::JobTrack;
 use super::columns::{JobRow, count, job_id, moment, signed, unsigned};
 use super::error::DbError;
 use super::job_rows;
+use super::paging::Room;
 use super::submit::Submission;
 
 /// Rows that are looked at for one page.
@@ -79,28 +79,23 @@ pub(crate) fn hash_of(db: &Connection, number: u64) -> Result<Option<ChainHash>,
 
 /// Reads a page of the audit. It may hold few rows or none and still not be the last.
 pub(crate) fn list(db: &Connection, request: &ListAudit) -> Result<AuditPage, DbError> {
-    let limit = if request.limit == 0 {
-        PAGE_MAX
-    } else {
-        request.limit.min(PAGE_MAX)
-    };
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut room = Room::new(request.limit);
     let mut query = db.prepare_cached("SELECT * FROM audit WHERE number > ?1 ORDER BY number")?;
     let mut rows = query.query([signed(request.after)])?;
     let mut page = AuditPage {
         head: Some(head(db)?),
         ..AuditPage::default()
     };
-    let (mut looked, mut bytes) = (0_usize, 0_usize);
+    let mut looked = 0_usize;
     while let Some(row) = rows.next()? {
         let row = read(row)?;
         let number = row.number;
         looked = looked.saturating_add(1);
         if request.includes(&row.entry) {
-            bytes = bytes.saturating_add(weight(&row.entry));
+            room.take(weight(&row.entry));
             page.rows.push(row);
         }
-        if looked >= LOOK_MAX || page.rows.len() >= limit || bytes >= PAGE_BYTES {
+        if looked >= LOOK_MAX || room.is_full() {
             page.next = Some(number);
             break;
         }

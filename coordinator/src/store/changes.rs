@@ -1,25 +1,22 @@
 //! Listing changes.
 
+use prost::Message as _;
 use rusqlite::{Connection, Row};
 
-use tvtfleet_proto::model::api::PAGE_MAX;
 use tvtfleet_proto::model::change::{Change, ChangeKind, ChangePage, ListChanges};
 use tvtfleet_proto::model::time::UtcMillis;
+use tvtfleet_proto::wire::v1;
 
 use crate::jobs::select::{Filter, Value};
 
 use super::columns::{job_id, moment, signed, site_id, unsigned, uuid};
 use super::devices::find_one;
 use super::error::DbError;
-use super::results::bad_cursor;
+use super::paging::{Placed, Room, bad_cursor, fill};
 
 /// Reads a page of changes: in the order of their time, or of recording where the request follows.
 pub(crate) fn list(db: &Connection, request: &ListChanges) -> Result<ChangePage, DbError> {
-    let limit = if request.limit == 0 {
-        PAGE_MAX
-    } else {
-        request.limit.min(PAGE_MAX)
-    };
+    let room = Room::new(request.limit);
     let position = newest(db)?;
     let filter = filter(db, request)?;
     let order = if request.after.is_some() {
@@ -34,26 +31,30 @@ pub(crate) fn list(db: &Connection, request: &ListChanges) -> Result<ChangePage,
          LEFT JOIN jobs j ON j.id = c.job
          WHERE {} ORDER BY {order} LIMIT {}",
         filter.condition(),
-        limit.saturating_add(1)
+        room.asked()
     );
     let mut query = db.prepare_cached(&sql)?;
     let mut rows = query.query(rusqlite::params_from_iter(filter.values()))?;
-    let mut page = ChangePage {
-        position,
-        ..ChangePage::default()
-    };
-    let mut last = (0_i64, 0_i64);
-    while let Some(row) = rows.next()? {
-        if page.rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
-            let (at, id) = last;
-            page.next = Some(format!("{at}.{id}"));
-            page.position = unsigned(id);
-            break;
-        }
-        last = (row.get("at")?, row.get("id")?);
-        page.rows.push(read(row)?);
-    }
-    Ok(page)
+    let mut last = 0_i64;
+    let page = fill(&mut rows, room, |row| {
+        let at: i64 = row.get("at")?;
+        last = row.get("id")?;
+        let change = read(row)?;
+        Ok(Placed {
+            bytes: v1::Change::from(change.clone()).encoded_len(),
+            cursor: format!("{at}.{last}"),
+            row: change,
+        })
+    })?;
+    Ok(ChangePage {
+        position: if page.next.is_some() {
+            unsigned(last)
+        } else {
+            position
+        },
+        rows: page.rows,
+        next: page.next,
+    })
 }
 
 /// The position of the newest change; 0 is none.

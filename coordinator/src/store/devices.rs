@@ -4,7 +4,7 @@ use prost::Message;
 use rusqlite::{Connection, Row, params};
 
 use tvtfleet_proto::error::ErrorCode;
-use tvtfleet_proto::model::api::{DeviceView, ListDevices, PAGE_BYTES, PAGE_MAX, Page, ShowDevice};
+use tvtfleet_proto::model::api::{DeviceView, ListDevices, Page, ShowDevice};
 use tvtfleet_proto::model::discovery::{Sighting, Standing};
 use tvtfleet_proto::model::identity::DeviceId;
 use tvtfleet_proto::model::inventory::DEFAULT_PORT;
@@ -19,8 +19,8 @@ use super::device_rows::{unpack_entry, unpack_facts};
 use super::error::DbError;
 use super::history;
 use super::pack::unpack;
+use super::paging::{Placed, Room, bad_cursor, fill};
 use super::report::{load_state, read_channels};
-use super::results::bad_cursor;
 
 const COLUMNS: &str = "d.id, d.position, d.name, d.entry, d.facts, d.state, d.channel_count,
     d.note, d.first_known, d.last_report, d.last_success, d.last_failure,
@@ -33,11 +33,7 @@ const AMBIGUOUS: usize = 2;
 /// Reads a page of devices, by site and then in the order of the inventory. Devices that stand
 /// nowhere any more are left out.
 pub(crate) fn list(db: &Connection, request: &ListDevices) -> Result<Page<DeviceView>, DbError> {
-    let limit = if request.limit == 0 {
-        PAGE_MAX
-    } else {
-        request.limit.min(PAGE_MAX)
-    };
+    let room = Room::new(request.limit);
     let mut filter = Filter::default();
     filter.tenants(&request.tenants);
     filter.sites(&request.sites);
@@ -69,28 +65,18 @@ pub(crate) fn list(db: &Connection, request: &ListDevices) -> Result<Page<Device
          WHERE {standing} AND {}
          ORDER BY s.tenant, s.name, d.position LIMIT {}",
         filter.condition(),
-        limit.saturating_add(1)
+        room.asked()
     );
     let mut query = db.prepare_cached(&sql)?;
     let mut rows = query.query(rusqlite::params_from_iter(filter.values()))?;
-    let mut page = Page {
-        rows: Vec::new(),
-        next: None,
-    };
-    let mut bytes = 0_usize;
-    let mut last = String::new();
-    while let Some(row) = rows.next()? {
-        let full = page.rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-        if full || bytes >= PAGE_BYTES {
-            page.next = Some(last);
-            break;
-        }
+    fill(&mut rows, room, |row| {
         let view = read_at(db, row, request.at, request.with_channels)?;
-        last = format!("{}/{}", view.site, row.get::<_, i64>("position")?);
-        bytes = bytes.saturating_add(v1::DeviceView::from(view.clone()).encoded_len());
-        page.rows.push(view);
-    }
-    Ok(page)
+        Ok(Placed {
+            bytes: v1::DeviceView::from(view.clone()).encoded_len(),
+            cursor: format!("{}/{}", view.site, row.get::<_, i64>("position")?),
+            row: view,
+        })
+    })
 }
 
 /// Shows the one device that a name means, with its channels.

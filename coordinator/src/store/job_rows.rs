@@ -1,8 +1,10 @@
 //! Rows of jobs and of their sites: the stored form of the tracker's state.
 
+use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::api::Page;
 use tvtfleet_proto::model::id::{JobId, Sequence};
 use tvtfleet_proto::model::job::{DeviceCounts, JobSpec, JobView, SiteJobView, WorkOptions};
 use tvtfleet_proto::model::time::UtcMillis;
@@ -17,6 +19,7 @@ use super::columns::{
 };
 use super::error::DbError;
 use super::pack::unpack;
+use super::paging::{Placed, Room, bad_cursor, fill};
 use super::{audit_rows, wants};
 
 const TRACK: &str = "deadline_at, cancelled_at, braked, ended_at, state, sites_total, sites_ended,
@@ -195,8 +198,13 @@ pub(crate) fn version(db: &Connection, job: JobId) -> Result<Option<u64>, DbErro
     Ok(version.map(unsigned))
 }
 
-/// A job with its sites. Whether the sites are online is for the caller to fill in.
-pub(crate) fn view(db: &Connection, job: JobId) -> Result<Option<JobView>, DbError> {
+/// A job with a page of its sites, and where the next page begins. Whether the sites are online is
+/// for the caller to fill in.
+pub(crate) fn view(
+    db: &Connection,
+    job: JobId,
+    cursor: &str,
+) -> Result<Option<(JobView, Option<String>)>, DbError> {
     let sql = format!(
         "SELECT id, uuid, spec, submitted_by, submitted_at, {TRACK} FROM jobs WHERE uuid = ?1"
     );
@@ -206,28 +214,32 @@ pub(crate) fn view(db: &Connection, job: JobId) -> Result<Option<JobView>, DbErr
         return Ok(None);
     };
     let mut view = read_view(row)?;
-    view.sites = site_views(db, row.get("id")?)?;
-    Ok(Some(view))
+    let page = site_views(db, row.get("id")?, cursor)?;
+    view.sites = page.rows;
+    Ok(Some((view, page.next)))
 }
 
-/// Jobs without their sites, newest first.
+/// A page of jobs without their sites, newest first.
 pub(super) fn views(
     db: &Connection,
     before: Option<JobId>,
-    limit: u32,
-) -> Result<Vec<JobView>, DbError> {
+    room: Room,
+) -> Result<Page<JobView>, DbError> {
     let sql = format!(
         "SELECT uuid, spec, submitted_by, submitted_at, {TRACK} FROM jobs
          WHERE ?1 IS NULL OR uuid < ?1 ORDER BY uuid DESC LIMIT ?2"
     );
     let mut query = db.prepare_cached(&sql)?;
     let before = before.map(|job| job.uuid().into_bytes());
-    let mut rows = query.query(params![before, limit])?;
-    let mut views = Vec::new();
-    while let Some(row) = rows.next()? {
-        views.push(read_view(row)?);
-    }
-    Ok(views)
+    let mut rows = query.query(params![before, room.asked()])?;
+    fill(&mut rows, room, |row| {
+        let view = read_view(row)?;
+        Ok(Placed {
+            bytes: v1::JobView::from(view.clone()).encoded_len(),
+            cursor: view.id.to_string(),
+            row: view,
+        })
+    })
 }
 
 /// Reads the `spec` column.
@@ -238,30 +250,43 @@ pub(super) fn read_spec(row: &Row<'_>) -> Result<JobSpec, DbError> {
         .map_err(|error| DbError::damaged("job", error))
 }
 
-fn site_views(db: &Connection, job: JobRow) -> Result<Vec<SiteJobView>, DbError> {
+fn site_views(db: &Connection, job: JobRow, cursor: &str) -> Result<Page<SiteJobView>, DbError> {
+    let after: i64 = match cursor {
+        "" => -1,
+        cursor => cursor.parse().map_err(|_| bad_cursor(cursor))?,
+    };
+    let room = Room::new(0);
     let mut query = db.prepare_cached(
         "SELECT s.tenant, s.name, s.display_name, s.last_seen, j.state, j.reason, j.total, j.ok,
-                j.failed, j.channels
-         FROM job_sites j JOIN sites s ON s.id = j.site WHERE j.job = ?1 ORDER BY j.ordinal",
+                j.failed, j.channels, j.ordinal
+         FROM job_sites j JOIN sites s ON s.id = j.site
+         WHERE j.job = ?1 AND j.ordinal > ?2 ORDER BY j.ordinal LIMIT ?3",
     )?;
-    let mut rows = query.query([job])?;
-    let mut sites = Vec::new();
-    while let Some(row) = rows.next()? {
-        let tenant: String = row.get("tenant")?;
-        let name: String = row.get("name")?;
-        let state: String = row.get("state")?;
-        let reason: String = row.get("reason")?;
-        sites.push(SiteJobView {
-            site: site_id(&tenant, &name)?,
-            display_name: row.get("display_name")?,
-            state: site_job_state(&state)?,
-            online: false,
-            last_seen: optional_moment(row, "last_seen")?,
-            devices: read_counts(row)?,
-            reason: code(&reason),
-        });
-    }
-    Ok(sites)
+    let mut rows = query.query(params![job, after, room.asked()])?;
+    fill(&mut rows, room, |row| {
+        let view = read_site_view(row)?;
+        Ok(Placed {
+            bytes: v1::SiteJobView::from(view.clone()).encoded_len(),
+            cursor: row.get::<_, i64>("ordinal")?.to_string(),
+            row: view,
+        })
+    })
+}
+
+fn read_site_view(row: &Row<'_>) -> Result<SiteJobView, DbError> {
+    let tenant: String = row.get("tenant")?;
+    let name: String = row.get("name")?;
+    let state: String = row.get("state")?;
+    let reason: String = row.get("reason")?;
+    Ok(SiteJobView {
+        site: site_id(&tenant, &name)?,
+        display_name: row.get("display_name")?,
+        state: site_job_state(&state)?,
+        online: false,
+        last_seen: optional_moment(row, "last_seen")?,
+        devices: read_counts(row)?,
+        reason: code(&reason),
+    })
 }
 
 fn read_view(row: &Row<'_>) -> Result<JobView, DbError> {

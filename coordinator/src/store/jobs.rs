@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use tvtfleet_proto::error::ErrorCode;
-use tvtfleet_proto::model::api::{ListJobs, PAGE_MAX};
+use tvtfleet_proto::model::api::{ListJobs, Page};
 use tvtfleet_proto::model::id::JobId;
 use tvtfleet_proto::model::job::JobView;
 use tvtfleet_proto::model::time::UtcMillis;
@@ -12,16 +12,12 @@ use crate::jobs::tracker::{Grace, SiteTrack};
 
 use super::columns::job_id;
 use super::error::DbError;
+use super::paging::Room;
 use super::{canary, job_rows, wants};
 
 /// Lists jobs, newest first.
-pub(crate) fn list(db: &Connection, request: &ListJobs) -> Result<Vec<JobView>, DbError> {
-    let limit = if request.limit == 0 {
-        PAGE_MAX
-    } else {
-        request.limit.min(PAGE_MAX)
-    };
-    job_rows::views(db, request.before, limit)
+pub(crate) fn list(db: &Connection, request: &ListJobs) -> Result<Page<JobView>, DbError> {
+    job_rows::views(db, request.before, Room::new(request.limit))
 }
 
 /// The newest job.

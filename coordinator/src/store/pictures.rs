@@ -1,15 +1,17 @@
 //! Pictures: what reports say of them, which files there are, and what is too old.
 
+use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use tvtfleet_proto::device::picture::{Flag, Look, Seen};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::answer::{Answer, PictureTaken};
-use tvtfleet_proto::model::api::{PAGE_MAX, Page};
+use tvtfleet_proto::model::api::Page;
 use tvtfleet_proto::model::id::{JobId, SiteId, TenantId};
 use tvtfleet_proto::model::picture::{ListPictures, PictureDigest, PictureView};
 use tvtfleet_proto::model::report::DeviceReport;
 use tvtfleet_proto::model::time::UtcMillis;
+use tvtfleet_proto::wire::v1;
 
 use crate::jobs::select::{Filter, Value};
 
@@ -17,7 +19,7 @@ use super::columns::{DeviceRow, job_id, signed, site_id, unsigned};
 use super::device_rows::Place;
 use super::devices::find_one;
 use super::error::DbError;
-use super::results::bad_cursor;
+use super::paging::{Placed, Room, bad_cursor, fill};
 
 /// The longest text of a picture that is kept, in characters: names and words of devices.
 const TEXT_MAX: usize = 200;
@@ -132,10 +134,7 @@ fn flags(
 
 /// Lists pictures, the newest first.
 pub(crate) fn list(db: &Connection, request: &ListPictures) -> Result<Page<PictureView>, DbError> {
-    let limit = match request.limit {
-        0 => PAGE_MAX,
-        limit => limit.min(PAGE_MAX),
-    };
+    let room = Room::new(request.limit);
     let mut filter = Filter::default();
     filter.tenants(&request.tenants);
     filter.sites(&request.sites);
@@ -161,25 +160,18 @@ pub(crate) fn list(db: &Connection, request: &ListPictures) -> Result<Page<Pictu
     let sql = format!(
         "{SELECT} WHERE {} ORDER BY p.id DESC LIMIT {}",
         filter.condition(),
-        limit.saturating_add(1)
+        room.asked()
     );
     let mut query = db.prepare_cached(&sql)?;
     let mut rows = query.query(rusqlite::params_from_iter(filter.values()))?;
-    let mut page = Page {
-        rows: Vec::new(),
-        next: None,
-    };
-    while let Some(row) = rows.next()? {
-        if page.rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
-            page.next = page
-                .rows
-                .last()
-                .map(|last: &PictureView| last.id.to_string());
-            break;
-        }
-        page.rows.push(read(row)?);
-    }
-    Ok(page)
+    fill(&mut rows, room, |row| {
+        let view = read(row)?;
+        Ok(Placed {
+            bytes: v1::PictureView::from(view.clone()).encoded_len(),
+            cursor: view.id.to_string(),
+            row: view,
+        })
+    })
 }
 
 const SELECT: &str = "SELECT p.*, s.tenant AS tenant, s.name AS site_name, d.name AS device_name,

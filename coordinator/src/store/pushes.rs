@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter
 
 use tvtfleet_bus::trust::CredentialPush;
 use tvtfleet_proto::error::ErrorCode;
-use tvtfleet_proto::model::api::{PAGE_MAX, Page};
+use tvtfleet_proto::model::api::Page;
 use tvtfleet_proto::model::audit::{AuditDecision, AuditEntry};
 use tvtfleet_proto::model::id::{SiteId, TenantId};
 use tvtfleet_proto::model::push::{
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::columns::{SiteRow, moment, signed, site_id, unsigned};
 use super::error::DbError;
 use super::orders::{pack, unpack};
-use super::results::bad_cursor;
+use super::paging::{Placed, Room, bad_cursor, fill};
 use super::{audit_rows, keys, sites, wants};
 
 /// The most pushes of a site's want document; later ones follow once these are answered.
@@ -187,13 +187,14 @@ pub(crate) fn list(
         filter.and("p.label = ?", label.as_str());
     }
     let after = cursor(&request.cursor)?;
+    let room = Room::new(request.limit);
     let sql = format!(
         "SELECT p.*, CAST(p.id AS TEXT) AS cursor, s.tenant, s.name FROM credential_pushes p JOIN sites s ON s.id = p.site
          WHERE {} AND p.id > {after} ORDER BY p.id LIMIT {}",
         filter.sql,
-        u64::from(limit(request.limit)).saturating_add(1),
+        room.asked(),
     );
-    page(db, &sql, filter, limit(request.limit), |row| view(row, now))
+    page(db, &sql, filter, room, |row| view(row, now))
 }
 
 /// Lists the keys of the agents that count for their sites.
@@ -203,6 +204,7 @@ pub(crate) fn sealing_keys(
 ) -> Result<Page<SealingKey>, DbError> {
     let mut filter = Places::new(&request.tenants, &request.sites, "k");
     filter.and("k.tenant || '/' || k.site > ?", &request.cursor);
+    let room = Room::new(request.limit);
     let sql = format!(
         "SELECT k.tenant || '/' || k.site AS cursor, k.tenant, k.site AS name, k.curve_key, k.user_key, k.hostname,
                 k.enrolled_at FROM agent_keys k
@@ -211,9 +213,9 @@ pub(crate) fn sealing_keys(
              AND (n.enrolled_at, n.user_key) > (k.enrolled_at, k.user_key))
          ORDER BY cursor LIMIT {}",
         filter.sql,
-        u64::from(limit(request.limit)).saturating_add(1),
+        room.asked(),
     );
-    page(db, &sql, filter, limit(request.limit), |row| {
+    page(db, &sql, filter, room, |row| {
         let (tenant, name): (String, String) = (row.get("tenant")?, row.get("name")?);
         Ok(SealingKey {
             site: site_id(&tenant, &name)?,
@@ -286,41 +288,30 @@ impl Places {
     }
 }
 
+/// About the bytes of a row: keys, names and times.
+const ROW_BYTES: usize = 400;
+
 fn page<T>(
     db: &Connection,
     sql: &str,
     filter: Places,
-    limit: u32,
+    room: Room,
     mut read: impl FnMut(&Row<'_>) -> Result<T, DbError>,
 ) -> Result<Page<T>, DbError> {
     let mut query = db.prepare(sql)?;
     let mut rows = query.query(params_from_iter(filter.values))?;
-    let mut page = Page {
-        rows: Vec::new(),
-        next: None,
-    };
-    let mut last = String::new();
-    while let Some(row) = rows.next()? {
-        if page.rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
-            page.next = Some(last);
-            break;
-        }
-        page.rows.push(read(row)?);
-        last = row.get("cursor")?;
-    }
-    Ok(page)
+    fill(&mut rows, room, |row| {
+        Ok(Placed {
+            row: read(row)?,
+            bytes: ROW_BYTES,
+            cursor: row.get("cursor")?,
+        })
+    })
 }
 
 fn cursor(text: &str) -> Result<i64, DbError> {
     match text {
         "" => Ok(0),
         cursor => cursor.parse().map_err(|_| bad_cursor(cursor)),
-    }
-}
-
-fn limit(limit: u32) -> u32 {
-    match limit {
-        0 => PAGE_MAX,
-        limit => limit.min(PAGE_MAX),
     }
 }

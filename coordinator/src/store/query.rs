@@ -16,11 +16,11 @@ use rusqlite::{Batch, Connection, OpenFlags, Row};
 use uuid::Uuid;
 
 use tvtfleet_proto::error::ErrorCode;
-use tvtfleet_proto::model::api::{PAGE_BYTES, PAGE_MAX};
 use tvtfleet_proto::model::query::{QueryPage, RunQuery, SQL_MAX, SqlValue};
 use tvtfleet_proto::model::time::UtcMillis;
 
 use super::error::DbError;
+use super::paging::Room;
 
 mod functions;
 mod tables;
@@ -36,7 +36,7 @@ const VALUE_MAX: i32 = 1024 * 1024;
 /// The most columns of an answer, and the deepest expression.
 const COLUMNS_MAX: i32 = 200;
 /// A row may be this much larger than a page, in bytes.
-const ROW_MAX: usize = 4 * PAGE_BYTES;
+const ROW_MAX: usize = 4 * tvtfleet_proto::model::api::PAGE_BYTES;
 /// The database file that may be mapped into memory, in bytes.
 const MAP_MAX: i64 = 1024 * 1024 * 1024;
 
@@ -138,21 +138,16 @@ fn answer(connection: &Connection, request: &RunQuery) -> Result<QueryPage, DbEr
         columns: statement.column_names().map(ToOwned::to_owned).collect(),
         ..QueryPage::default()
     };
-    let limit = if request.limit == 0 {
-        PAGE_MAX
-    } else {
-        request.limit.min(PAGE_MAX)
-    };
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut room = Room::new(request.limit);
     let width = page.columns.len();
     let mut rows = statement.query([])?;
-    let (mut skipped, mut bytes) = (0_u64, 0_usize);
+    let mut skipped = 0_u64;
     while let Some(row) = rows.next()? {
         if skipped < request.skip {
             skipped = skipped.saturating_add(1);
             continue;
         }
-        if page.rows.len() >= limit || bytes >= PAGE_BYTES {
+        if room.is_full() {
             page.more = true;
             break;
         }
@@ -160,7 +155,7 @@ fn answer(connection: &Connection, request: &RunQuery) -> Result<QueryPage, DbEr
         if size > ROW_MAX {
             return Err(refuse("a row of the answer is too large"));
         }
-        bytes = bytes.saturating_add(size);
+        room.take(size);
         page.rows.push(values);
     }
     Ok(page)

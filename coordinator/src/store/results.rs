@@ -6,7 +6,7 @@ use prost::Message;
 use rusqlite::{Connection, params};
 
 use tvtfleet_proto::error::ErrorCode;
-use tvtfleet_proto::model::api::{PAGE_BYTES, PAGE_MAX, Page, ReadResults, ResultRow, RowOutcome};
+use tvtfleet_proto::model::api::{Page, ReadResults, ResultRow, RowOutcome};
 use tvtfleet_proto::model::id::{JobId, SiteId};
 use tvtfleet_proto::model::inventory::DEFAULT_PORT;
 use tvtfleet_proto::model::report::DeviceReport;
@@ -18,6 +18,7 @@ use super::columns::{JobRow, site_id};
 use super::device_rows::unpack_entry;
 use super::error::DbError;
 use super::pack::unpack;
+use super::paging::{Placed, Room, bad_cursor, fill};
 use super::report::load_state;
 use super::{job_rows, sites};
 
@@ -46,11 +47,7 @@ pub(crate) fn page(
                 (after_ordinal, after_number).max((ordinal, i64::from(after.0)));
         }
     }
-    let limit = if request.limit == 0 {
-        PAGE_MAX
-    } else {
-        request.limit.min(PAGE_MAX)
-    };
+    let room = Room::new(request.limit);
     let mut query = db.prepare_cached(
         "SELECT t.ordinal, t.number, t.entry, r.state, r.report, d.name, d.absorbed_into
          FROM job_targets t
@@ -60,12 +57,11 @@ pub(crate) fn page(
            AND (?5 IS NULL OR t.ordinal = ?5)
          ORDER BY t.ordinal, t.number LIMIT ?4",
     )?;
-    // One more than asked for tells whether there is a next page.
     let mut rows = query.query(params![
         job,
         after_ordinal,
         after_number,
-        i64::from(limit).saturating_add(1),
+        room.asked(),
         only,
     ])?;
     let mut sites = Sites {
@@ -73,18 +69,7 @@ pub(crate) fn page(
         job,
         known: BTreeMap::new(),
     };
-    let mut page = Page {
-        rows: Vec::new(),
-        next: None,
-    };
-    let mut bytes = 0_usize;
-    let mut last = String::new();
-    while let Some(row) = rows.next()? {
-        let full = page.rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-        if full || bytes >= PAGE_BYTES {
-            page.next = Some(last);
-            break;
-        }
+    fill(&mut rows, room, |row| {
         let ordinal: i64 = row.get("ordinal")?;
         let number: i64 = row.get("number")?;
         let entry: Vec<u8> = row.get("entry")?;
@@ -111,11 +96,12 @@ pub(crate) fn page(
             device_id: device_name(db, row.get("name")?, row.get("absorbed_into")?)?,
             outcome,
         };
-        bytes = bytes.saturating_add(v1::ResultRow::from(result.clone()).encoded_len());
-        page.rows.push(result);
-        last = format!("{ordinal}.{number}");
-    }
-    Ok(page)
+        Ok(Placed {
+            bytes: v1::ResultRow::from(result.clone()).encoded_len(),
+            cursor: format!("{ordinal}.{number}"),
+            row: result,
+        })
+    })
 }
 
 /// The ordinal of a site in a job.
@@ -218,14 +204,4 @@ fn read_cursor(cursor: &str) -> Result<(i64, i64), DbError> {
         .split_once('.')
         .and_then(|(ordinal, number)| Some((ordinal.parse().ok()?, number.parse().ok()?)))
         .ok_or_else(|| bad_cursor(cursor))
-}
-
-/// The refusal of a cursor that this program did not write.
-pub(super) fn bad_cursor(cursor: &str) -> DbError {
-    let shown: String = cursor.chars().take(80).collect();
-    DbError::refused(
-        ErrorCode::UsageInvalid,
-        format!("{shown:?} is no cursor"),
-        "begin again at the first page",
-    )
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use tvtfleet_proto::error::ErrorCode;
-use tvtfleet_proto::model::api::{PAGE_BYTES, PAGE_MAX, Page, ReadSearches, SiteSearched};
+use tvtfleet_proto::model::api::{Page, ReadSearches, SiteSearched};
 use tvtfleet_proto::model::discovery::Searched;
 use tvtfleet_proto::wire::v1;
 
@@ -11,7 +11,7 @@ use super::columns::site_id;
 use super::error::DbError;
 use super::job_rows;
 use super::pack::unpack;
-use super::results::bad_cursor;
+use super::paging::{Placed, Room, bad_cursor, fill};
 
 /// Reads a page, by the names of the sites.
 pub(crate) fn page(db: &Connection, request: &ReadSearches) -> Result<Page<SiteSearched>, DbError> {
@@ -27,40 +27,28 @@ pub(crate) fn page(db: &Connection, request: &ReadSearches) -> Result<Page<SiteS
         "" => -1,
         cursor => cursor.parse().map_err(|_| bad_cursor(cursor))?,
     };
-    let limit = if request.limit == 0 {
-        PAGE_MAX
-    } else {
-        request.limit.min(PAGE_MAX)
-    };
+    let room = Room::new(request.limit);
     let mut query = db.prepare_cached(
         "SELECT r.ordinal, r.body, s.tenant, s.name FROM searches r
          JOIN job_sites j ON j.job = r.job AND j.ordinal = r.ordinal
          JOIN sites s ON s.id = j.site
          WHERE r.job = ?1 AND r.ordinal > ?2 ORDER BY r.ordinal LIMIT ?3",
     )?;
-    let mut rows = query.query(params![job, after, i64::from(limit).saturating_add(1)])?;
-    let mut page = Page {
-        rows: Vec::new(),
-        next: None,
-    };
-    let (mut bytes, mut last) = (0_usize, after);
-    while let Some(row) = rows.next()? {
-        let full = page.rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-        if full || bytes >= PAGE_BYTES {
-            page.next = Some(last.to_string());
-            break;
-        }
+    let mut rows = query.query(params![job, after, room.asked()])?;
+    fill(&mut rows, room, |row| {
         let body: Vec<u8> = row.get("body")?;
         let (tenant, name): (String, String) = (row.get("tenant")?, row.get("name")?);
         let wire: v1::Searched = unpack("discovery", &body)?;
-        bytes = bytes.saturating_add(prost::Message::encoded_len(&wire));
+        let bytes = prost::Message::encoded_len(&wire);
         let searched =
             Searched::try_from(wire).map_err(|error| DbError::damaged("discovery", error))?;
-        page.rows.push(SiteSearched {
-            site: site_id(&tenant, &name)?,
-            searched,
-        });
-        last = row.get("ordinal")?;
-    }
-    Ok(page)
+        Ok(Placed {
+            row: SiteSearched {
+                site: site_id(&tenant, &name)?,
+                searched,
+            },
+            bytes,
+            cursor: row.get::<_, i64>("ordinal")?.to_string(),
+        })
+    })
 }

@@ -1,21 +1,20 @@
 //! Sites, their labels and what their agents last said of themselves.
 
-use std::collections::BTreeMap;
-
 use prost::Message as _;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use tvtfleet_proto::model::agent::AgentFacts;
-use tvtfleet_proto::model::api::{AddSite, ListSites, SiteView};
+use tvtfleet_proto::model::api::{AddSite, ListSites, Page, SiteView};
 use tvtfleet_proto::model::id::{Epoch, SiteId, WantRevision};
 use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::wire::v1;
 
-use crate::jobs::select;
+use crate::jobs::select::{self, Value};
 use crate::ledger::Ledger;
 
 use super::columns::{SiteRow, count, epoch as read_epoch, optional_moment, site_id, unsigned};
 use super::error::DbError;
+use super::paging::{Placed, Room, bad_cursor, fill};
 use super::producers;
 
 /// The longest text that an agent may say of itself, in characters.
@@ -63,20 +62,19 @@ pub(crate) fn add(db: &Connection, request: &AddSite, now: UtcMillis) -> Result<
     Ok(added)
 }
 
-/// Lists sites by name. Whether they are online is for the caller to fill in.
-pub(crate) fn list(db: &Connection, request: &ListSites) -> Result<Vec<SiteView>, DbError> {
+/// Lists a page of sites by name. Whether they are online is for the caller to fill in.
+pub(crate) fn list(db: &Connection, request: &ListSites) -> Result<Page<SiteView>, DbError> {
     let mut filter = select::Filter::default();
     filter.tenants(&request.tenants);
     if let Some(site) = &request.site {
         filter.sites(std::slice::from_ref(site));
     }
-    let mut labels: BTreeMap<i64, Vec<String>> = BTreeMap::new();
-    let mut query =
-        db.prepare_cached("SELECT site, label FROM site_labels ORDER BY site, label")?;
-    let mut rows = query.query([])?;
-    while let Some(row) = rows.next()? {
-        labels.entry(row.get(0)?).or_default().push(row.get(1)?);
+    if !request.cursor.is_empty() {
+        let after = read_cursor(&request.cursor)?;
+        let names = [after.tenant.to_string(), after.site.to_string()];
+        filter.also("(s.tenant, s.name) > (?, ?)", names.map(Value::Text));
     }
+    let room = Room::new(request.limit);
     let sql = format!(
         "SELECT s.id, s.tenant, s.name, s.display_name, s.last_seen,
                 (SELECT count(*) FROM devices d WHERE d.site = s.id AND d.address IS NOT NULL) AS devices,
@@ -84,27 +82,47 @@ pub(crate) fn list(db: &Connection, request: &ListSites) -> Result<Vec<SiteView>
                  WHERE d.site = s.id AND d.failing = 1 AND d.address IS NOT NULL) AS failing,
                 (SELECT count(*) FROM job_sites j
                  WHERE j.site = s.id AND j.state IN ('waiting', 'accepted')) AS open_jobs
-         FROM sites s WHERE {} ORDER BY s.tenant, s.name",
-        filter.condition()
+         FROM sites s WHERE {} ORDER BY s.tenant, s.name LIMIT {}",
+        filter.condition(),
+        room.asked(),
     );
     let mut query = db.prepare_cached(&sql)?;
     let mut rows = query.query(rusqlite::params_from_iter(filter.values()))?;
-    let mut views = Vec::new();
-    while let Some(row) = rows.next()? {
-        let tenant: String = row.get("tenant")?;
-        let name: String = row.get("name")?;
-        views.push(SiteView {
-            site: site_id(&tenant, &name)?,
-            display_name: row.get("display_name")?,
-            labels: labels.remove(&row.get("id")?).unwrap_or_default(),
-            online: false,
-            last_seen: optional_moment(row, "last_seen")?,
-            devices: count(row.get("devices")?),
-            failing: count(row.get("failing")?),
-            open_jobs: count(row.get("open_jobs")?),
-        });
-    }
-    Ok(views)
+    fill(&mut rows, room, |row| {
+        let view = read_view(db, row)?;
+        Ok(Placed {
+            bytes: v1::SiteView::from(view.clone()).encoded_len(),
+            cursor: view.site.to_string(),
+            row: view,
+        })
+    })
+}
+
+fn read_view(db: &Connection, row: &Row<'_>) -> Result<SiteView, DbError> {
+    let tenant: String = row.get("tenant")?;
+    let name: String = row.get("name")?;
+    Ok(SiteView {
+        site: site_id(&tenant, &name)?,
+        display_name: row.get("display_name")?,
+        labels: labels(db, row.get("id")?)?,
+        online: false,
+        last_seen: optional_moment(row, "last_seen")?,
+        devices: count(row.get("devices")?),
+        failing: count(row.get("failing")?),
+        open_jobs: count(row.get("open_jobs")?),
+    })
+}
+
+fn labels(db: &Connection, site: SiteRow) -> Result<Vec<String>, DbError> {
+    let mut query =
+        db.prepare_cached("SELECT label FROM site_labels WHERE site = ?1 ORDER BY label")?;
+    let labels = query.query_map([site], |row| row.get(0))?;
+    Ok(labels.collect::<Result<_, _>>()?)
+}
+
+/// Reads the site behind which a page begins.
+fn read_cursor(cursor: &str) -> Result<SiteId, DbError> {
+    cursor.parse().map_err(|_| bad_cursor(cursor))
 }
 
 /// The epoch that speaks for a site.

@@ -8,6 +8,7 @@ mod fixture;
 mod history;
 mod jobs;
 mod order;
+mod paging;
 mod pictures;
 pub(super) mod query_fixture;
 mod retention;

@@ -190,6 +190,7 @@ async fn submit(
     Ok(JobStatus {
         job,
         progress: Vec::new(),
+        next: None,
     })
 }
 

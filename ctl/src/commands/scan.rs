@@ -323,6 +323,7 @@ pub(crate) async fn submit(
     Ok(JobStatus {
         job,
         progress: Vec::new(),
+        next: None,
     })
 }
 

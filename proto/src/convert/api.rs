@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use crate::model::agent::AgentView;
 use crate::model::api::{
-    AddSite, ApiError, CancelJob, CoordinatorInfo, DeviceView, ImportDevices, Imported, JobStatus,
-    ListDevices, ListJobs, ListSites, Page, ShowDevice, ShowJob, SiteView, SubmitJob, Submitted,
+    ApiError, CancelJob, CoordinatorInfo, DeviceView, ImportDevices, Imported, JobStatus,
+    ListDevices, ListJobs, Page, ShowDevice, ShowJob, SubmitJob, Submitted,
 };
 use crate::model::discovery::Sighting;
-use crate::model::id::{Epoch, ImportId, JobId, Sequence, WantRevision};
+use crate::model::id::{ImportId, JobId};
+use crate::model::job::JobView;
 use crate::model::time::UtcMillis;
 use crate::wire::v1;
 
 use super::field::{
-    BadField, all, all_parsed, code, into_all, millis, optional, optional_code, optional_uuid,
-    parsed, required, text_of, texts, uuid,
+    BadField, all, all_parsed, code, into_all, millis, optional_code, optional_uuid, parsed,
+    required, text_of, texts, uuid,
 };
 
 impl From<v1::ApiError> for ApiError {
@@ -103,6 +103,7 @@ impl TryFrom<v1::ShowJob> for ShowJob {
             job: optional_uuid("job", &wire.job)?.map(JobId::new),
             after_version: wire.after_version,
             wait: Duration::from_millis(wire.wait_ms),
+            cursor: wire.cursor,
         })
     }
 }
@@ -113,6 +114,7 @@ impl From<ShowJob> for v1::ShowJob {
             job: optional_bytes(model.job),
             after_version: model.after_version,
             wait_ms: millis(model.wait),
+            cursor: model.cursor,
         }
     }
 }
@@ -132,6 +134,7 @@ impl TryFrom<v1::JobStatus> for JobStatus {
         Ok(Self {
             job: required("job", wire.job)?.try_into()?,
             progress,
+            next: wire.next,
         })
     }
 }
@@ -149,6 +152,27 @@ impl From<JobStatus> for v1::JobStatus {
         Self {
             job: Some(model.job.into()),
             progress,
+            next: model.next,
+        }
+    }
+}
+
+impl TryFrom<v1::JobList> for Page<JobView> {
+    type Error = BadField;
+
+    fn try_from(wire: v1::JobList) -> Result<Self, BadField> {
+        Ok(Self {
+            rows: all(wire.jobs)?,
+            next: wire.next,
+        })
+    }
+}
+
+impl From<Page<JobView>> for v1::JobList {
+    fn from(model: Page<JobView>) -> Self {
+        Self {
+            jobs: into_all(model.rows),
+            next: model.next,
         }
     }
 }
@@ -368,123 +392,6 @@ impl From<Imported> for v1::Imported {
             unchanged: model.unchanged,
             sites_added: texts(&model.sites_added),
             refused,
-        }
-    }
-}
-
-impl TryFrom<v1::ListSites> for ListSites {
-    type Error = BadField;
-
-    fn try_from(wire: v1::ListSites) -> Result<Self, BadField> {
-        Ok(Self {
-            tenants: all_parsed("tenants", &wire.tenants)?,
-            site: optional("site", &wire.site)?,
-        })
-    }
-}
-
-impl From<ListSites> for v1::ListSites {
-    fn from(model: ListSites) -> Self {
-        Self {
-            tenants: texts(&model.tenants),
-            site: text_of(model.site.as_ref()),
-        }
-    }
-}
-
-impl TryFrom<v1::AddSite> for AddSite {
-    type Error = BadField;
-
-    fn try_from(wire: v1::AddSite) -> Result<Self, BadField> {
-        Ok(Self {
-            site: parsed("site", &wire.site)?,
-            display_name: wire.display_name,
-            labels: wire.labels,
-        })
-    }
-}
-
-impl From<AddSite> for v1::AddSite {
-    fn from(model: AddSite) -> Self {
-        Self {
-            site: model.site.to_string(),
-            display_name: model.display_name,
-            labels: model.labels,
-        }
-    }
-}
-
-impl TryFrom<v1::SiteView> for SiteView {
-    type Error = BadField;
-
-    fn try_from(wire: v1::SiteView) -> Result<Self, BadField> {
-        Ok(Self {
-            site: parsed("site", &wire.site)?,
-            display_name: wire.display_name,
-            labels: wire.labels,
-            online: wire.online,
-            last_seen: wire.last_seen_ms.map(UtcMillis::new),
-            devices: wire.devices,
-            failing: wire.failing,
-            open_jobs: wire.open_jobs,
-        })
-    }
-}
-
-impl From<SiteView> for v1::SiteView {
-    fn from(model: SiteView) -> Self {
-        Self {
-            site: model.site.to_string(),
-            display_name: model.display_name,
-            labels: model.labels,
-            online: model.online,
-            last_seen_ms: model.last_seen.map(UtcMillis::millis),
-            devices: model.devices,
-            failing: model.failing,
-            open_jobs: model.open_jobs,
-        }
-    }
-}
-
-impl TryFrom<v1::AgentView> for AgentView {
-    type Error = BadField;
-
-    fn try_from(wire: v1::AgentView) -> Result<Self, BadField> {
-        Ok(Self {
-            site: parsed("site", &wire.site)?,
-            online: wire.online,
-            last_seen: wire.last_seen_ms.map(UtcMillis::new),
-            facts: required("facts", wire.facts)?.into(),
-            epoch: optional_uuid("epoch", &wire.epoch)?.map(Epoch::new),
-            committed: Sequence(wire.committed),
-            next: Sequence(wire.next),
-            spool_bytes: wire.spool_bytes,
-            clock_skew_ms: wire.clock_skew_ms,
-            want_taken: WantRevision(wire.want_taken),
-            want_newest: WantRevision(wire.want_newest),
-            health: wire.health.map(Into::into),
-        })
-    }
-}
-
-impl From<AgentView> for v1::AgentView {
-    fn from(model: AgentView) -> Self {
-        Self {
-            site: model.site.to_string(),
-            online: model.online,
-            last_seen_ms: model.last_seen.map(UtcMillis::millis),
-            facts: Some(model.facts.into()),
-            epoch: model
-                .epoch
-                .map(|epoch| epoch.uuid().as_bytes().to_vec())
-                .unwrap_or_default(),
-            committed: model.committed.0,
-            next: model.next.0,
-            spool_bytes: model.spool_bytes,
-            clock_skew_ms: model.clock_skew_ms,
-            want_taken: model.want_taken.0,
-            want_newest: model.want_newest.0,
-            health: model.health.map(Into::into),
         }
     }
 }

@@ -9,6 +9,7 @@ mod checkup;
 mod device;
 mod discovery;
 mod field;
+mod fleet;
 mod history;
 mod job;
 mod order;

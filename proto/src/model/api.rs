@@ -72,15 +72,19 @@ pub struct ShowJob {
     pub after_version: u64,
     /// How long to hold the request, up to [`WATCH_MAX`].
     pub wait: Duration,
+    /// Where the last page of its sites ended; empty for the first.
+    pub cursor: String,
 }
 
-/// A job and what its sites are doing right now.
+/// A job and what its sites are doing right now: one page of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobStatus {
-    /// The job with its sites.
+    /// The job with sites, [`PAGE_MAX`] at most.
     pub job: JobView,
-    /// The sites' own hints of progress.
+    /// These sites' own hints of progress.
     pub progress: Vec<(SiteId, Progress)>,
+    /// Where the next sites begin; `None` after the last.
+    pub next: Option<String>,
 }
 
 /// Stops a job.
@@ -282,6 +286,19 @@ pub struct ListSites {
     pub tenants: Vec<TenantId>,
     /// Only this site.
     pub site: Option<SiteId>,
+    /// Where the last page ended; empty for the first.
+    pub cursor: String,
+    /// The most rows; 0 is [`PAGE_MAX`]. A page may hold fewer and have a next one all the same.
+    pub limit: u32,
+}
+
+/// Lists the agents that were ever heard, by site.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListAgents {
+    /// Where the last page ended; empty for the first.
+    pub cursor: String,
+    /// The most rows; 0 is [`PAGE_MAX`]. A page may hold fewer and have a next one all the same.
+    pub limit: u32,
 }
 
 /// Adds a site, or changes its name and labels.

@@ -242,7 +242,8 @@ pub struct JobView {
     pub reason: Option<crate::error::ErrorCode>,
     /// Grows whenever anything above or in [`Self::sites`] changes.
     pub version: u64,
-    /// The sites, by name; empty in lists.
+    /// The sites, by name: none in lists, and elsewhere a page of them, of which
+    /// [`super::api::JobStatus`] tells whether there are more.
     pub sites: Vec<SiteJobView>,
 }
 

@@ -148,7 +148,7 @@ fn agent(program: &Path, nats: &Nats, folder: &Path) -> Result<Service> {
 async fn online(bus: &Bus) -> Result<()> {
     let until = Instant::now() + PATIENCE;
     loop {
-        let list: v1::AgentList = ask(bus, ApiOp::AgentList, &v1::ListAgents {}).await?;
+        let list: v1::AgentList = ask(bus, ApiOp::AgentList, &v1::ListAgents::default()).await?;
         if list.agents.iter().any(|agent| agent.online) {
             return Ok(());
         }

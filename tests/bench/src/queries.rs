@@ -40,7 +40,7 @@ impl Latencies {
     }
 }
 
-/// Asks by turns for a page of devices, the newest job, and all sites, until told to stop.
+/// Asks by turns for a page of devices, the newest job, and a page of sites, until told to stop.
 pub(crate) async fn ask_until(
     bus: &Bus,
     sites: &[String],
@@ -65,7 +65,11 @@ pub(crate) async fn ask_until(
                 let _: v1::JobStatus = ask(bus, ApiOp::JobShow, &v1::ShowJob::default()).await?;
             }
             _ => {
-                let _: v1::SiteList = ask(bus, ApiOp::SiteList, &v1::ListSites::default()).await?;
+                let query = v1::ListSites {
+                    cursor: site.clone(),
+                    ..v1::ListSites::default()
+                };
+                let _: v1::SiteList = ask(bus, ApiOp::SiteList, &query).await?;
             }
         }
         latencies.0.push(began.elapsed());

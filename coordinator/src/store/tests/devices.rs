@@ -366,7 +366,7 @@ fn lists_are_filtered_and_paged() {
         inventory::list(&db, &bad).unwrap_err().code(),
         ErrorCode::UsageInvalid
     );
-    let sites = site::list(&db, &ListSites::default()).unwrap();
+    let sites = site::list(&db, &ListSites::default()).unwrap().rows;
     assert_eq!(
         (
             sites.len(),

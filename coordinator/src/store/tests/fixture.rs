@@ -201,7 +201,9 @@ pub(super) fn apply_all(db: &Connection, messages: Vec<Incoming>) -> Applied {
 }
 
 pub(super) fn view(db: &Connection, id: JobId) -> JobView {
-    job::view(db, id).unwrap().unwrap()
+    let (view, next) = job::view(db, id, "").unwrap().unwrap();
+    assert_eq!(next, None, "one page");
+    view
 }
 
 /// All rows of a job, read in pages of `limit`.

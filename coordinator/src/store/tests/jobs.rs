@@ -91,7 +91,7 @@ fn the_same_key_submits_once() {
     };
     assert_eq!(job::submit(&db, &first).unwrap(), first.id);
     assert_eq!(job::submit(&db, &again).unwrap(), first.id);
-    assert_eq!(job::list(&db, &ListJobs::default()).unwrap().len(), 1);
+    assert_eq!(job::list(&db, &ListJobs::default()).unwrap().rows.len(), 1);
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn jobs_are_listed_newest_first() {
         .collect();
     assert_eq!(job::newest(&db).unwrap(), Some(jobs[4]));
     let page = |before, limit| {
-        let listed = job::list(&db, &ListJobs { before, limit }).unwrap();
+        let listed = job::list(&db, &ListJobs { before, limit }).unwrap().rows;
         listed.into_iter().map(|job| job.id).collect::<Vec<_>>()
     };
     assert_eq!(page(None, 2), [jobs[4], jobs[3]]);

@@ -1,9 +1,10 @@
 //! `tvtctl jobs list`.
 
-use tvtfleet_proto::error::ExitStatus;
+use tvtfleet_proto::error::{ErrorCode, ExitStatus};
 use tvtfleet_proto::model::api::{ListJobs, PAGE_MAX};
 
 use crate::config::ServerArgs;
+use crate::error::CliError;
 use crate::exit::Outcome;
 use crate::io::Io;
 use crate::output::{self, Format};
@@ -30,18 +31,22 @@ impl Args {
         let server = Server::connect(&self.server, io).await?;
         let mut rows: Vec<JobRow> = Vec::new();
         let mut before = None;
-        let mut left = self.limit;
-        while left > 0 {
-            let limit = left.min(PAGE_MAX);
+        let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        // Others' jobs are left out of a page, which may hold fewer than asked for, or none.
+        let mut limit = self.limit.min(PAGE_MAX);
+        while rows.len() < wanted {
             let page = server.list_jobs(ListJobs { before, limit }).await?;
-            let count = u32::try_from(page.len()).unwrap_or(u32::MAX);
-            before = page.last().map(|job| job.id);
-            rows.extend(page.iter().map(JobRow::from));
-            left = left.saturating_sub(count);
-            if count == 0 {
-                break;
-            }
+            rows.extend(page.rows.iter().map(JobRow::from));
+            let Some(next) = page.next else { break };
+            before = Some(next.parse().map_err(|_| {
+                CliError::new(
+                    ErrorCode::MessageInvalid,
+                    "the coordinator's next page is no job",
+                )
+            })?);
+            limit = PAGE_MAX;
         }
+        rows.truncate(wanted);
         output::list(io, self.format, &rows)?;
         Ok(ExitStatus::Success)
     }

@@ -47,6 +47,7 @@ impl JobReference {
                 job,
                 after_version: 0,
                 wait: std::time::Duration::ZERO,
+                cursor: String::new(),
             })
             .await
     }

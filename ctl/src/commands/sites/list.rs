@@ -32,7 +32,7 @@ impl Args {
         let sites = server
             .list_sites(ListSites {
                 tenants: self.tenant,
-                site: None,
+                ..ListSites::default()
             })
             .await?;
         let rows: Vec<SiteRow> = sites.iter().map(SiteRow::from).collect();

@@ -22,6 +22,7 @@ fn encoded() -> BTreeMap<&'static str, Vec<u8>> {
     let status = JobStatus {
         job: samples::job_view(),
         progress: vec![(samples::site(), samples::progress())],
+        next: None,
     };
     let mut all = BTreeMap::from([
         (

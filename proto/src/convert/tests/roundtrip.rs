@@ -49,9 +49,11 @@ fn every_message_survives_the_trip() {
         JobStatus: JobStatus {
             job: samples::job_view(),
             progress: vec![(samples::site(), samples::progress())],
+        next: Some("x".into()),
         };
         ListJobs: ListJobs { before: Some(samples::job()), limit: 3 };
-        ShowJob: ShowJob { job: None, after_version: 4, wait: Duration::from_secs(5) };
+        ShowJob: ShowJob { job: None, after_version: 4, wait: Duration::from_secs(5), cursor: "x".into() };
+        JobList: Page { rows: vec![samples::job_view()], next: Some("x".into()) };
         WantDoc: samples::ordered();
         SignJob: SignJob { job: samples::job(), orders: vec![(samples::site(), samples::signed())] };
         UnsignedWork: samples::unsigned();
@@ -80,7 +82,10 @@ fn every_message_survives_the_trip() {
         QueryPage: samples::answer();
         ImportDevices: samples::import();
         Imported: samples::imported();
-        ListSites: ListSites { tenants: vec![], site: Some(samples::site()) };
+        ListSites: ListSites { tenants: vec![], site: Some(samples::site()), cursor: "x".into(), limit: 9 };
+        SiteList: Page { rows: vec![samples::site_view()], next: Some("x".into()) };
+        ListAgents: ListAgents { cursor: "x".into(), limit: 9 };
+        AgentList: Page { rows: vec![samples::agent_view()], next: Some("x".into()) };
         AddSite: AddSite { site: samples::site(), display_name: "D".into(), labels: vec!["l".into()] };
         SiteView: samples::site_view();
         AgentView: samples::agent_view();
