@@ -167,7 +167,7 @@ async fn a_fleet_larger_than_an_answer_is_shown_whole() {
         "wide",
         "--create-sites",
     ];
-    fleet.ctl(&import).await.ended(0);
+    let _ = fleet.ctl(&import).await.ended(0);
 
     let said = fleet
         .ctl(&["sites", "list", "--format", "json"])
@@ -192,7 +192,7 @@ async fn a_fleet_larger_than_an_answer_is_shown_whole() {
         .ended(0);
     let sites = shown.json()["sites"].as_array().expect("sites").len();
     assert_eq!(sites, SITES);
-    fleet.ctl(&["jobs", "cancel", job]).await.ended(0);
+    let _ = fleet.ctl(&["jobs", "cancel", job]).await.ended(0);
     let shown = fleet
         .ctl(&["jobs", "show", job, "--format", "json"])
         .await
