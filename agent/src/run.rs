@@ -1,10 +1,14 @@
 //! Carries out a plan: starts tries, collects their ends, and makes a report of every device.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Instant;
 
+use futures_util::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::sleep_until;
@@ -42,12 +46,15 @@ pub(crate) struct JobShared {
     pub(crate) braked: Arc<AtomicBool>,
 }
 
+/// How one try at a device ended, a panic included.
+type Tried = std::thread::Result<TryEnd>;
+
 /// The work of one job.
 pub(crate) struct Run {
     shared: Arc<JobShared>,
     plan: Plan,
     turns: BTreeMap<TargetNo, Turn>,
-    tasks: JoinSet<TryEnd>,
+    tasks: JoinSet<Tried>,
     /// Which device a task asks; a task that panicked cannot say so itself.
     task_targets: BTreeMap<Id, TargetNo>,
     brake: Brake,
@@ -179,8 +186,18 @@ impl Run {
             let _slot = slot;
             try_once(&shared, &target, deadline).await
         };
-        let handle = self.tasks.spawn(task.instrument(span));
-        self.task_targets.insert(handle.id(), number);
+        let mut task = AssertUnwindSafe(task.instrument(span))
+            .catch_unwind()
+            .boxed();
+        // The first step, which connects, is taken here and now. As a task it would wait until all
+        // devices that have answered meanwhile had their turn, and a new one do nothing so long.
+        match poll_fn(|context| Poll::Ready(task.poll_unpin(context))).await {
+            Poll::Ready(end) => self.on_try(number, end).await,
+            Poll::Pending => {
+                let handle = self.tasks.spawn(task);
+                self.task_targets.insert(handle.id(), number);
+            }
+        }
     }
 
     /// A change that was about to be sent is under way: how it ended is looked at all the same.
@@ -246,29 +263,27 @@ impl Run {
         }
     }
 
-    async fn on_ended(&mut self, ended: Result<(Id, TryEnd), JoinError>) {
-        match ended {
-            Ok((id, end)) => {
-                if let Some(number) = self.task_targets.remove(&id) {
-                    self.on_try(number, end).await;
-                }
-            }
-            Err(error) => {
-                if let Some(number) = self.task_targets.remove(&error.id()) {
-                    tracing::error!(%error, tvt.job.id = %self.shared.job, "the work on a device broke");
-                    // How far it got is unknown, so the try counts.
-                    let text = "an internal error ended the work on this device";
-                    let failure = Failure {
-                        credentials_sent: true,
-                        ..Failure::new(ErrorCode::Internal, text)
-                    };
-                    self.report_failure(number, failure).await;
-                }
-            }
+    async fn on_ended(&mut self, ended: Result<(Id, Tried), JoinError>) {
+        let (id, end): (Id, Tried) = match ended {
+            Ok(ended) => ended,
+            Err(error) => (error.id(), Err(Box::new(error))),
+        };
+        if let Some(number) = self.task_targets.remove(&id) {
+            self.on_try(number, end).await;
         }
     }
 
-    async fn on_try(&mut self, number: TargetNo, end: TryEnd) {
+    async fn on_try(&mut self, number: TargetNo, end: Tried) {
+        let Ok(end) = end else {
+            tracing::error!(tvt.job.id = %self.shared.job, "the work on a device broke");
+            // How far it got is unknown, so the try counts.
+            let text = "an internal error ended the work on this device";
+            let failure = Failure {
+                credentials_sent: true,
+                ..Failure::new(ErrorCode::Internal, text)
+            };
+            return self.report_failure(number, failure).await;
+        };
         let Some(turn) = self.turns.get_mut(&number) else {
             return self.plan.finished(number);
         };
