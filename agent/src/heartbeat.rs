@@ -170,6 +170,7 @@ impl Speaker {
                 server_time: self.clock.now(),
                 refused: Some(error.code),
                 watched: false,
+                rotate: false,
             }),
             Err(error) => Err(error),
         }
@@ -180,6 +181,8 @@ impl Speaker {
         if watermark.refused.is_none() && watermark.want_revision > self.status.taken() {
             self.status.reread.notify_one();
         }
+        self.status
+            .set_rotate(watermark.rotate && watermark.refused.is_none());
         // Nobody takes it when the agent stops.
         let _stopping = self.watermarks.send(watermark).await;
     }

@@ -410,21 +410,22 @@ const fn count(progress: &mut Progress, report: &DeviceReport) {
 
 /// Fetches the work of a job; `None` where it is not wanted any more. Tries for as long as it takes.
 async fn fetch(context: &JobContext, job: JobId) -> Option<SiteWork> {
-    let mut bus = context.bus.clone();
-    let bus = match bus.wait_for(Option::is_some).await {
-        Ok(bus) => bus.clone(),
-        Err(_) => None,
-    };
-    // Without a bus there will never be one: the agent is being stopped, and the caller waits for it.
-    let Some(bus) = bus else {
-        return std::future::pending().await;
-    };
+    let mut connection = context.bus.clone();
     let subject = subject::rpc(&context.site, RpcOp::Spec);
     let request = v1::SpecRequest {
         job: job.uuid().as_bytes().to_vec(),
     };
     let mut attempt = 0_usize;
     loop {
+        // Another one where the agent has got new keys.
+        let bus = match connection.wait_for(Option::is_some).await {
+            Ok(bus) => bus.clone(),
+            Err(_) => None,
+        };
+        // Without a bus there will never be one: the agent is being stopped, and the caller waits for it.
+        let Some(bus) = bus else {
+            return std::future::pending().await;
+        };
         let reply = rpc::request::<_, v1::SpecReply>(&bus, &subject, &request, FETCH_LIMIT).await;
         let work = reply.and_then(|reply| Ok(reply.work.map(SiteWork::try_from).transpose()?));
         match work {

@@ -21,6 +21,7 @@ mod intake;
 mod job;
 mod jobs;
 pub mod journal;
+mod line;
 mod orders;
 mod outbox;
 #[cfg(test)]

@@ -143,7 +143,7 @@ impl Taker {
             .push(&SignedDocument::from(signed))
             .map_err(|fault| refused(fault.to_string()))?;
         let broken = |error: crate::identity::IdentityError| (error.code(), error.to_string());
-        let curve = self.identity.curve().map_err(broken)?;
+        let curve = self.identity.curve_of(&push.reader).map_err(broken)?;
         push.check(self.identity.site(), &curve.public_key(), self.clock.now())
             .map_err(|fault| refused(fault.to_string()))?;
         let content = push

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use tokio::sync::{mpsc, watch};
-use tvtfleet_bus::backoff::Backoff;
 use tvtfleet_bus::clock::{Clock, SystemClock};
 use tvtfleet_bus::{Bus, BusError, Shutdown, connect};
 use tvtfleet_proto::error::ErrorCode;
@@ -21,15 +20,14 @@ use crate::chain::Chain;
 use crate::config::{AgentConfig, ConfigError};
 use crate::credentials::{CredentialError, CredentialFile, CredentialSource, NoCredentials};
 use crate::device::{CertificatePins, PinError};
-use crate::heartbeat::Speaker;
-use crate::identity::{IdentityError, Keeper};
-use crate::intake::Intake;
+use crate::identity::IdentityError;
 use crate::job::JobContext;
 use crate::jobs::Jobs;
 use crate::journal::{JobFile, Journal, JournalError, JournalJob};
+use crate::line::Line;
 use crate::orders::Operators;
-use crate::outbox::{Sender, SpoolShared, Writer, filler};
-use crate::pictures::{self, PictureSender, Shelf};
+use crate::outbox::{SpoolShared, Writer, filler};
+use crate::pictures::{self, Shelf};
 use crate::pushes;
 use crate::recover::open_journal;
 use crate::spool::{Spool, SpoolError};
@@ -39,14 +37,12 @@ use crate::work::SiteContext;
 
 /// The file of the devices' certificates in the data folder.
 const PINS_FILE: &str = "device-certificates";
-/// Want documents and watermarks that wait; whoever brings more waits.
+/// Want documents that wait; whoever brings more waits.
 const QUEUE: usize = 8;
 /// The time for work under way to come to a safe point when the agent stops.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// The time for the connection to close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// The waits before results are sent again.
-const SEND_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
 
 /// The agent cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -254,72 +250,56 @@ impl Parts {
         let jobs = Jobs::resume(context, self.journal, self.stored, operators, pushes);
         shutdown.spawn(jobs.run(docs));
 
-        let options = config.connect_options();
-        let keeper = config.identity.clone().map(|identity| Keeper {
-            identity,
-            urls: config.nats.urls.clone(),
+        let mut line = Line {
+            spool: self.spool,
+            shelf: self.shelf,
+            status,
             clock: Arc::clone(&self.devices.clock),
-        });
-        let connected = async {
-            match &keeper {
-                Some(keeper) => Ok(keeper.connect(&options).await?),
-                None => Ok::<_, AgentError>(connect(&options).await?),
-            }
+            identity: config.identity.clone(),
+            docs: docs_sender,
+            connection,
+            facts: facts(Vec::new()),
+            home: home(&config.data_dir),
+            heartbeat: config.heartbeat,
+            urls: config.nats.urls.clone(),
         };
         // The library is tried while the connection is made.
-        let start = async { tokio::join!(connected, backends::survey_configured(&config.vendor)) };
+        let survey = backends::survey_configured(&config.vendor);
+        let start = async { tokio::join!(connected(config, &line), survey) };
         let (bus, backends) = tokio::select! {
             biased;
             () = shutdown.requested() => return Ok(None),
             (bus, backends) = start => (bus?, backends),
         };
-        if let Some(keeper) = keeper {
-            shutdown.spawn(keeper.run(bus.clone(), shutdown.child_token()));
+        line.facts = facts(backends);
+        let mut next = Some(bus);
+        loop {
+            let bus = match next.take() {
+                Some(bus) => bus,
+                None => tokio::select! {
+                    biased;
+                    () = shutdown.requested() => return Ok(None),
+                    bus = connected(config, &line) => bus?,
+                },
+            };
+            tracing::info!(
+                servers = bus.servers(),
+                version = bus.server_version(),
+                "connected"
+            );
+            if let Some(bus) = line.work(bus, shutdown).await {
+                return Ok(Some(bus));
+            }
         }
-        tracing::info!(
-            servers = bus.servers(),
-            version = bus.server_version(),
-            "connected"
-        );
-        let (watermarks, told) = mpsc::channel(QUEUE);
-        let clock = Arc::clone(&self.devices.clock);
-        let signer = config.identity.clone();
-        let sender = Sender::new(
-            Arc::clone(&self.spool),
-            &bus,
-            SEND_BACKOFF,
-            told,
-            clock,
-            signer,
-        );
-        shutdown.spawn(sender.run(shutdown.child_token()));
-        let pictures = PictureSender {
-            shelf: self.shelf,
-            spool: Arc::clone(&self.spool),
-            bus: bus.clone(),
-        };
-        shutdown.spawn(pictures.run(shutdown.child_token()));
-        let intake = Intake {
-            site: config.site.clone(),
-            bus: bus.clone(),
-            docs: docs_sender,
-            status: Arc::clone(&status),
-        };
-        shutdown.spawn(intake.run(shutdown.child_token()));
-        let speaker = Speaker {
-            bus: bus.clone(),
-            spool: Arc::clone(&self.spool),
-            status,
-            clock: Arc::clone(&self.devices.clock),
-            facts: facts(backends),
-            home: home(&config.data_dir),
-            interval: config.heartbeat,
-            watermarks,
-        };
-        shutdown.spawn(speaker.run(shutdown.child_token()));
-        connection.send_replace(Some(bus.clone()));
-        shutdown.requested().await;
-        Ok(Some(bus))
+    }
+}
+
+/// Connects as the agent that it is now.
+async fn connected(config: &AgentConfig, line: &Line) -> Result<Bus, AgentError> {
+    let options = config.connect_options();
+    match line.keeper() {
+        Some(keeper) => Ok(keeper.connect(&options).await?),
+        None => Ok(connect(&options).await?),
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct Status {
     taken: watch::Sender<WantRevision>,
     progress: Mutex<BTreeMap<JobId, Progress>>,
     watched: watch::Sender<bool>,
+    /// Whether the coordinator asks for new keys of this agent.
+    rotate: watch::Sender<bool>,
     /// The want document should be read again.
     pub(crate) reread: Notify,
 }
@@ -24,6 +26,7 @@ impl Status {
             taken: watch::Sender::new(WantRevision(0)),
             progress: Mutex::default(),
             watched: watch::Sender::new(false),
+            rotate: watch::Sender::new(false),
             reread: Notify::new(),
         }
     }
@@ -48,6 +51,15 @@ impl Status {
     pub(crate) fn set_watched(&self, watched: bool) {
         self.watched
             .send_if_modified(|old| std::mem::replace(old, watched) != watched);
+    }
+
+    pub(crate) fn rotate(&self) -> watch::Receiver<bool> {
+        self.rotate.subscribe()
+    }
+
+    pub(crate) fn set_rotate(&self, rotate: bool) {
+        self.rotate
+            .send_if_modified(|old| std::mem::replace(old, rotate) != rotate);
     }
 
     pub(crate) fn set_progress(&self, progress: Progress) {

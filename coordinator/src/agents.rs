@@ -37,7 +37,9 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
         RpcOp::Hello => {
             let hello: Hello = call.open::<v1::Hello>()?.try_into().map_err(unreadable)?;
             check_site(&site, &hello.site)?;
-            let watermark = greet(&core, shortened(hello)).await?;
+            let mut watermark = greet(&core, shortened(hello)).await?;
+            watermark.rotate =
+                watermark.refused.is_none() && enrolment::is_wanted(&core, &site).await;
             Ok(Reply::of(&v1::Watermark::from(watermark)))
         }
         RpcOp::Heartbeat => {
@@ -47,7 +49,9 @@ pub(crate) async fn answer(core: Core, call: Call) -> Result<Reply, ApiError> {
                 .map_err(unreadable)?;
             check_site(&site, &beat.site)?;
             let idle = core.is_idle();
-            let watermark = core.presence().heartbeat(&beat, idle, core.now());
+            let mut watermark = core.presence().heartbeat(&beat, idle, core.now());
+            watermark.rotate =
+                watermark.refused.is_none() && enrolment::is_wanted(&core, &site).await;
             Ok(Reply::of(&v1::Watermark::from(watermark)))
         }
         RpcOp::Progress => {

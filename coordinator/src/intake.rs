@@ -200,8 +200,8 @@ impl Reader<'_> {
 /// A portion that is being read.
 type Reading = JoinHandle<Result<Portion, StoreError>>;
 
-/// The agents that count, by site.
-type Signers = BTreeMap<SiteId, AgentKey>;
+/// The agents that count, by site: one, and two while it changes its keys.
+type Signers = BTreeMap<SiteId, Vec<AgentKey>>;
 
 /// Messages of one transaction, read as far as they can be without the database.
 struct Portion {
@@ -324,8 +324,10 @@ async fn signers(core: &Core, messages: &[OutMessage]) -> Result<Signers, StoreE
         .read("read the agents' keys", move |db| {
             let mut keys = BTreeMap::new();
             for site in sites {
+                let next = belief::agents(db, &site)?.into_iter();
+                let next = next.filter(|agent| agent.pending);
                 if let Some(agent) = belief::agent(db, &site)? {
-                    keys.insert(site, agent);
+                    keys.insert(site, std::iter::once(agent).chain(next).collect());
                 }
             }
             Ok(keys)
@@ -337,15 +339,17 @@ async fn signers(core: &Core, messages: &[OutMessage]) -> Result<Signers, StoreE
 /// Nothing is lost when that is a mistake: its number stays open, and the agent is asked for it again.
 fn signed(signers: &Signers, message: &OutMessage) -> Result<(), Box<Incoming>> {
     let site = subject::parse_out(&message.subject).map(|(site, _)| site);
-    let Some(agent) = site.as_ref().and_then(|site| signers.get(site)) else {
+    let Some(agents) = site.as_ref().and_then(|site| signers.get(site)) else {
         return Ok(());
     };
-    let checked = check_batch(
-        &agent.user_key,
-        &agent.site,
-        &message.raw,
-        &message.signature,
-    );
+    let mut checked = Ok(());
+    for agent in agents {
+        let (raw, signature) = (&message.raw, &message.signature);
+        checked = check_batch(&agent.user_key, &agent.site, raw, signature);
+        if checked.is_ok() {
+            break;
+        }
+    }
     checked.map_err(|error| {
         let reason = if message.signature.is_empty() {
             "a batch without the signature of the site's agent".to_owned()

@@ -367,6 +367,7 @@ impl Presence {
                 .watched
                 .get(site)
                 .is_some_and(|until| *until > now.instant),
+            rotate: false,
         }
     }
 }
@@ -386,6 +387,7 @@ pub(crate) fn refusal(epoch: Epoch, code: ErrorCode, now: Moment) -> Watermark {
         server_time: now.utc,
         refused: Some(code),
         watched: false,
+        rotate: false,
     }
 }
 

@@ -40,6 +40,7 @@ mod push;
 mod pytvt_peer;
 mod pytvt_web_peer;
 mod replica_log;
+mod rotation;
 mod secrets;
 mod signed_reports;
 mod simulation;

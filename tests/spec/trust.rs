@@ -1,123 +1,14 @@
 //! Accounts, joining and permissions: with the files that `tvtctl admin init` writes and real servers.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event};
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 use tvtfleet_bus::trust;
 use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_tests::governed::GovernedFleet;
-use tvtfleet_tests::{EventLog, PATIENCE, eventually};
-
-/// A subject that nobody may use: its refusal tells that everything before it was looked at.
-const MARKER: &str = "nobody.may.use.this";
-
-/// A client that may try anything, and what it is told.
-struct Intruder {
-    client: Client,
-    events: EventLog<String>,
-    markers: Mutex<usize>,
-}
-
-impl Intruder {
-    async fn with(fleet: &GovernedFleet, credentials: &str) -> Self {
-        let events = EventLog::new();
-        let told: EventLog<String> = events.clone();
-        let text = std::fs::read_to_string(fleet.path(credentials)).unwrap();
-        let client = ConnectOptions::with_credentials(&text)
-            .unwrap()
-            .add_root_certificates(fleet.path("fleet/keys/ca.pem"))
-            .custom_inbox_prefix(format!("_INBOX.{}", key_in(&text)))
-            .event_callback(move |event| {
-                let text = event.to_string();
-                let ended = matches!(event, Event::Disconnected);
-                told.push(if ended {
-                    "disconnected".to_owned()
-                } else {
-                    text
-                });
-                std::future::ready(())
-            })
-            .connect(fleet.url())
-            .await
-            .unwrap();
-        Self {
-            client,
-            events,
-            markers: Mutex::new(0),
-        }
-    }
-
-    /// Waits until the server has looked at everything that was sent so far.
-    async fn settle(&self) {
-        let number = {
-            let mut markers = self.markers.lock().unwrap();
-            *markers += 1;
-            *markers
-        };
-        let marker = format!("{MARKER}.{number}");
-        self.client
-            .publish(marker.clone(), "".into())
-            .await
-            .unwrap();
-        self.client.flush().await.unwrap();
-        eventually("the marker is refused", || async {
-            self.was_refused(&marker).then_some(())
-        })
-        .await;
-    }
-
-    fn was_refused(&self, subject: &str) -> bool {
-        let quoted = format!("\"{subject}\"");
-        self.events.all().iter().any(|event| {
-            event.to_ascii_lowercase().contains("permissions violation") && event.contains(&quoted)
-        })
-    }
-
-    async fn may_publish(&self, subject: &str) -> bool {
-        self.client
-            .publish(subject.to_owned(), "x".into())
-            .await
-            .unwrap();
-        self.settle().await;
-        !self.was_refused(subject)
-    }
-
-    async fn may_hear(&self, subject: &str) -> bool {
-        let _heard = self.client.subscribe(subject.to_owned()).await.unwrap();
-        self.settle().await;
-        !self.was_refused(subject)
-    }
-
-    async fn check(&self, publish: [&[&str]; 2], hear: [&[&str]; 2]) {
-        for (expected, subjects) in [true, false].into_iter().zip(publish) {
-            for subject in subjects {
-                assert_eq!(
-                    self.may_publish(subject).await,
-                    expected,
-                    "publish {subject}"
-                );
-            }
-        }
-        for (expected, subjects) in [true, false].into_iter().zip(hear) {
-            for subject in subjects {
-                assert_eq!(self.may_hear(subject).await, expected, "hear {subject}");
-            }
-        }
-    }
-}
-
-/// The public key of a credentials file.
-fn key_in(text: &str) -> String {
-    let mut lines = text.lines();
-    lines
-        .find(|line| line.contains("BEGIN USER NKEY SEED"))
-        .unwrap();
-    let pair = trust::KeyPair::from_seed(lines.next().unwrap()).unwrap();
-    pair.public_key()
-}
+use tvtfleet_tests::intruder::{Intruder, key_in};
+use tvtfleet_tests::{PATIENCE, eventually};
 
 /// Everybody may do what is theirs, and nothing else: what an agent, an operator and a newcomer can
 /// publish and hear.
@@ -421,13 +312,7 @@ async fn revocation(servers: usize) {
         "{}",
         said.stderr
     );
-    let dropped = |intruder: &Intruder| {
-        intruder
-            .events
-            .all()
-            .iter()
-            .any(|event| event == "disconnected")
-    };
+    let dropped = Intruder::was_dropped;
     eventually("the connection is dropped", || async {
         dropped(&revoked).then_some(())
     })
@@ -521,11 +406,7 @@ async fn operators_do_what_their_role_and_tenants_cover() {
     let revoke = ["admin", "operator", "revoke", "viewer", "--dir", "fleet"];
     let _ = fleet.ctl(&revoke).await.ended(0);
     eventually("the connection is dropped", || async {
-        let events = revoked.events.all();
-        events
-            .iter()
-            .any(|event| event == "disconnected")
-            .then_some(())
+        revoked.was_dropped().then_some(())
     })
     .await;
     assert_eq!(

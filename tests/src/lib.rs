@@ -18,6 +18,7 @@ pub mod fleet;
 pub mod fuzz;
 pub mod governed;
 pub mod identity;
+pub mod intruder;
 pub mod line;
 pub mod nats;
 pub mod netns;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use prost::Message as _;
 use tvtfleet_bus::closed_file::ClosedFileError;
 use tvtfleet_bus::rpc::{RpcError, request};
-use tvtfleet_bus::trust::{SealedBox, TrustError, XKey, open, prove_attest, seal};
+use tvtfleet_bus::trust::{SealedBox, TrustError, XKey, open, prove_attest, prove_rotate, seal};
 use tvtfleet_bus::{Bus, BusError, connect};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::time::UtcMillis;
@@ -124,14 +124,32 @@ fn read(sealed: SealedBox, curve: &XKey, identity: &Identity) -> Result<Granted,
 }
 
 /// What an agent that is known says.
-pub(super) fn attest(identity: &Identity, now: UtcMillis) -> Result<Kind, IdentityError> {
+pub(super) fn attest(identity: &Identity, now: UtcMillis) -> Result<v1::Attest, IdentityError> {
     let (user, site) = (identity.user()?, identity.site());
-    Ok(Kind::Attest(v1::Attest {
+    Ok(v1::Attest {
         tenant: site.tenant.to_string(),
         site: site.site.to_string(),
         user_key: user.public_key(),
         asked_at_ms: now.millis(),
         signature: prove_attest(&user, site, now)?,
+    })
+}
+
+/// What an agent says that changes its keys to those of `next`.
+pub(super) fn rotate(
+    identity: &Identity,
+    next: &Identity,
+    now: UtcMillis,
+) -> Result<Kind, IdentityError> {
+    let (old, new, site) = (identity.user()?, next.user()?, identity.site());
+    let (user_key, curve_key) = (new.public_key(), next.curve_key()?);
+    let keys = (user_key.as_str(), curve_key.as_str());
+    Ok(Kind::Rotate(v1::Rotate {
+        attest: Some(attest(identity, now)?),
+        old_signature: prove_rotate(&old, site, now, keys)?,
+        new_signature: prove_rotate(&new, site, now, keys)?,
+        user_key,
+        curve_key,
     }))
 }
 

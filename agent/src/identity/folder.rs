@@ -23,10 +23,16 @@ const PENDING: &str = "identity.new";
 const REPLACED: &str = "identity.old";
 /// What everybody may know.
 const FACTS: &str = "identity.json";
+/// The folder of keys that the agent will go on with.
+const NEXT: &str = "identity.next";
+/// Beside new keys that were not used yet: the public user key that they replace.
+const REPLACES: &str = "replaces";
 /// The user key's seed.
 const USER_SEED: &str = "agent.seed";
 /// The sealing key's seed.
 const CURVE_SEED: &str = "agent.xseed";
+/// The seed of the sealing key before this one: what is on its way was sealed to it.
+const EARLIER_CURVE_SEED: &str = "earlier.xseed";
 /// The user key with its token, for the connection.
 const CREDENTIALS: &str = "agent.creds";
 /// The newcomers' user, for when the token is not good any more.
@@ -80,7 +86,15 @@ impl Identity {
     ///
     /// `config.unreadable`, `config.invalid`.
     pub fn read(data_dir: &Path) -> Result<Option<Self>, IdentityError> {
-        Self::read_in(data_dir.join(FOLDER))
+        let (place, old) = (data_dir.join(FOLDER), data_dir.join(REPLACED));
+        if !place.exists() && old.exists() {
+            // The power went while another identity was put in its place.
+            fs::rename(&old, &place).map_err(|source| IdentityError::Folder {
+                path: place.clone(),
+                source,
+            })?;
+        }
+        Self::read_in(place)
     }
 
     /// Takes up a join that was begun with the same ticket, or begins one: makes the keys.
@@ -91,16 +105,7 @@ impl Identity {
         {
             return Ok(pending);
         }
-        remove(&folder)?;
-        let io = |source| IdentityError::Folder {
-            path: folder.clone(),
-            source,
-        };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)
-            .map_err(io)?;
+        make_anew(&folder)?;
         let facts = Facts {
             tenant: begin.site.tenant.to_string(),
             site: begin.site.site.to_string(),
@@ -115,16 +120,76 @@ impl Identity {
             site: begin.site.clone(),
             facts,
         };
-        let seed = |seed: Result<String, _>| seed.map(Secret::new).map_err(IdentityError::key);
-        identity.write(USER_SEED, &seed(KeyPair::new_user().seed())?)?;
-        identity.write(CURVE_SEED, &seed(XKey::new().seed())?)?;
+        identity.write_keys()?;
         identity.write(BOOT_CREDENTIALS, &begin.boot)?;
         identity.write(CA, &Secret::new(begin.ca))?;
-        let text = serde_json::to_string_pretty(&identity.facts)
-            .map_err(|error| IdentityError::Damaged(error.to_string()))?;
-        // Last, so that what can be read is complete.
-        identity.write(FACTS, &Secret::new(text))?;
+        identity.write_facts()?;
         Ok(identity)
+    }
+
+    /// The same identity with new keys, in a folder of its own: made now, or taken up where it was made
+    /// before and not finished.
+    pub(super) fn next(&self) -> Result<Self, IdentityError> {
+        let data_dir = self.folder.parent().unwrap_or(&self.folder);
+        let folder = data_dir.join(NEXT);
+        let replaces = self.user_key()?;
+        if let Some(next) = Self::read_in(folder.clone())?
+            && next.secret(REPLACES)?.expose() == replaces
+        {
+            return Ok(next);
+        }
+        make_anew(&folder)?;
+        let next = Self {
+            folder,
+            site: self.site.clone(),
+            facts: self.facts.clone(),
+        };
+        next.write_keys()?;
+        next.write(EARLIER_CURVE_SEED, &self.secret(CURVE_SEED)?)?;
+        next.write(REPLACES, &Secret::new(replaces))?;
+        next.write(BOOT_CREDENTIALS, &self.secret(BOOT_CREDENTIALS)?)?;
+        next.write(CA, &self.secret(CA)?)?;
+        next.write_facts()?;
+        Ok(next)
+    }
+
+    /// Puts the identity with new keys in place of this one.
+    pub(super) fn give_way_to(&self, next: Self) -> Result<(), IdentityError> {
+        if let Some(operators) = self.operators() {
+            next.store_operators(&operators)?;
+        }
+        let data_dir = self.folder.parent().unwrap_or(&self.folder).to_owned();
+        next.finish(&data_dir)?;
+        Ok(())
+    }
+
+    /// Whether its keys replace others and were not used yet.
+    pub(super) fn is_unused(&self) -> bool {
+        self.folder.join(REPLACES).exists()
+    }
+
+    /// Notes that the coordinator has seen its keys.
+    pub(super) fn note_used(&self) -> Result<(), IdentityError> {
+        let path = self.folder.join(REPLACES);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(IdentityError::Folder { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write_keys(&self) -> Result<(), IdentityError> {
+        let seed = |seed: Result<String, _>| seed.map(Secret::new).map_err(IdentityError::key);
+        self.write(USER_SEED, &seed(KeyPair::new_user().seed())?)?;
+        self.write(CURVE_SEED, &seed(XKey::new().seed())?)
+    }
+
+    /// The facts are written last, so that what can be read is complete.
+    fn write_facts(&self) -> Result<(), IdentityError> {
+        let text = serde_json::to_string_pretty(&self.facts)
+            .map_err(|error| IdentityError::Damaged(error.to_string()))?;
+        self.write(FACTS, &Secret::new(text))
     }
 
     /// Puts a finished join in place of what was there.
@@ -141,6 +206,11 @@ impl Identity {
             moved(&place, &old)?;
         }
         moved(&self.folder, &place)?;
+        let settled = fs::File::open(data_dir).and_then(|folder| folder.sync_all());
+        settled.map_err(|source| IdentityError::Folder {
+            path: data_dir.to_owned(),
+            source,
+        })?;
         remove(&old)?;
         self.folder = place;
         Ok(self)
@@ -219,6 +289,17 @@ impl Identity {
     pub(crate) fn curve(&self) -> Result<XKey, IdentityError> {
         let seed = self.secret(CURVE_SEED)?;
         XKey::from_seed(seed.expose().trim()).map_err(IdentityError::key)
+    }
+
+    /// The sealing key to which something is sealed: the one before this, or this one.
+    pub(crate) fn curve_of(&self, reader: &str) -> Result<XKey, IdentityError> {
+        if let Ok(seed) = self.secret(EARLIER_CURVE_SEED) {
+            let earlier = XKey::from_seed(seed.expose().trim()).map_err(IdentityError::key)?;
+            if earlier.public_key() == reader {
+                return Ok(earlier);
+            }
+        }
+        self.curve()
     }
 
     /// The token that it has; `None` before the first.
@@ -307,6 +388,19 @@ impl Identity {
     }
 }
 
+/// Makes a folder for the owner only, in place of what was there.
+fn make_anew(folder: &Path) -> Result<(), IdentityError> {
+    remove(folder)?;
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder);
+    made.map_err(|source| IdentityError::Folder {
+        path: folder.to_owned(),
+        source,
+    })
+}
+
 fn remove(folder: &Path) -> Result<(), IdentityError> {
     match fs::remove_dir_all(folder) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
@@ -355,6 +449,45 @@ mod tests {
         assert_eq!(joined.user_key().unwrap(), key);
         assert_eq!(joined.token().as_deref(), Some("a.b.c"));
         assert_eq!(joined.settings().ca_file, None);
+    }
+
+    #[test]
+    fn new_keys_take_the_place_of_the_old_ones_whole() {
+        let data = tempfile::tempdir().unwrap();
+        let first = Identity::begin(data.path(), &beginning("one")).unwrap();
+        first.store_token("a.b.c").unwrap();
+        let old = first.finish(data.path()).unwrap();
+        let next = old.next().unwrap();
+        let (key, sealing) = (next.user_key().unwrap(), old.curve_key().unwrap());
+        assert_ne!(old.user_key().unwrap(), key);
+        assert_eq!(
+            old.next().unwrap().user_key().unwrap(),
+            key,
+            "named once only"
+        );
+        assert!(!old.is_unused());
+        next.store_token("d.e.f").unwrap();
+        old.give_way_to(next).unwrap();
+        // The same value, as its users have it, is now the new identity.
+        assert_eq!(old.user_key().unwrap(), key);
+        assert_eq!(old.token().as_deref(), Some("d.e.f"));
+        assert_eq!(old.curve_of(&sealing).unwrap().public_key(), sealing);
+        assert_ne!(old.curve_of("other").unwrap().public_key(), sealing);
+        assert!(old.is_unused());
+        old.note_used().unwrap();
+        assert!(!old.is_unused());
+        assert_ne!(old.next().unwrap().user_key().unwrap(), key, "once more");
+    }
+
+    #[test]
+    fn an_exchange_that_was_cut_off_leaves_the_old_identity() {
+        let data = tempfile::tempdir().unwrap();
+        let first = Identity::begin(data.path(), &beginning("one")).unwrap();
+        let old = first.finish(data.path()).unwrap();
+        let key = old.user_key().unwrap();
+        fs::rename(data.path().join(FOLDER), data.path().join(REPLACED)).unwrap();
+        let found = Identity::read(data.path()).unwrap().unwrap();
+        assert_eq!(found.user_key().unwrap(), key);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Keeps the token good: renews it at half its life, and asks as a newcomer where the servers do not
-//! take it any more.
+//! take it any more. Makes new keys where the coordinator asks for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,12 @@ use tvtfleet_bus::{Bus, BusError, BusState, ConnectOptions, connect};
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::subject::{self, RpcOp};
+use tvtfleet_proto::wire::v1::enrol_request::Kind;
 
 use crate::chain::Chain;
+use crate::status::Status;
 
-use super::exchange::{Granted, IdentityError, ask, ask_as_newcomer, attest};
+use super::exchange::{Granted, IdentityError, ask, ask_as_newcomer, attest, rotate};
 use super::folder::Identity;
 
 /// The waits between two tries to get a token.
@@ -29,6 +31,17 @@ pub(crate) struct Keeper {
     /// The servers, which may be others than those of the join.
     pub(crate) urls: Vec<String>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Where the coordinator's wish for new keys is seen.
+    pub(crate) status: Arc<Status>,
+}
+
+/// Why a keeper has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was told to.
+    Stopped,
+    /// The agent has new keys; the connection is still that of the old ones.
+    NewKeys,
 }
 
 impl Keeper {
@@ -59,18 +72,24 @@ impl Keeper {
     }
 
     /// Works until it is told to stop.
-    pub(crate) async fn run(self, bus: Bus, stop: CancellationToken) {
+    pub(crate) async fn run(self, bus: Bus, stop: CancellationToken) -> Ended {
         tokio::select! {
             biased;
-            () = stop.cancelled() => {}
-            () = self.keep(&bus) => {}
+            () = stop.cancelled() => Ended::Stopped,
+            ended = self.keep(&bus) => ended,
         }
     }
 
-    async fn keep(&self, bus: &Bus) {
+    /// Keeps the token good until the agent has new keys.
+    async fn keep(&self, bus: &Bus) -> Ended {
         let mut state = bus.state();
+        let mut wanted = self.status.rotate();
         let mut failures = 0_usize;
         let mut due = self.due(self.clock.now(), None);
+        if self.identity.is_unused() {
+            // The coordinator lets the old keys go once it has seen these.
+            due = Duration::ZERO;
+        }
         loop {
             let denied = async {
                 if state
@@ -81,7 +100,17 @@ impl Keeper {
                     std::future::pending::<()>().await;
                 }
             };
+            let rotating = async {
+                if wanted.wait_for(|wanted| *wanted).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let was_unused = self.identity.is_unused();
             let renewed = tokio::select! {
+                () = rotating, if !was_unused => match self.rotate(bus).await {
+                    Ok(()) => return Ended::NewKeys,
+                    Err(error) => Err(error),
+                },
                 () = denied => self.come_back().await.map(|()| None),
                 () = tokio::time::sleep(due.min(NAP)) => {
                     if due > NAP {
@@ -95,6 +124,12 @@ impl Keeper {
                 Ok(at) => {
                     failures = 0;
                     due = self.due(self.clock.now(), at);
+                    if was_unused {
+                        // What was asked before the coordinator saw these keys is met.
+                        self.status.set_rotate(false);
+                        // This connection began with these keys a moment ago.
+                        continue;
+                    }
                     // The server ends a connection with the token that it began with.
                     if let Err(error) = bus.reconnect().await {
                         tracing::warn!(error = %Chain(&error), "no new connection");
@@ -123,15 +158,28 @@ impl Keeper {
 
     async fn renew(&self, bus: &Bus) -> Result<UtcMillis, IdentityError> {
         let subject = subject::rpc(self.identity.site(), RpcOp::Renew);
-        let kind = attest(&self.identity, self.clock.now())?;
+        let kind = Kind::Attest(attest(&self.identity, self.clock.now())?);
         let granted = ask(bus, &subject, kind, &self.identity).await?;
         self.store(&granted)?;
         tracing::info!("the token was renewed");
         Ok(granted.at)
     }
 
+    /// Names new keys to the coordinator and takes them for its own.
+    async fn rotate(&self, bus: &Bus) -> Result<(), IdentityError> {
+        let next = self.identity.next()?;
+        let subject = subject::rpc(self.identity.site(), RpcOp::Renew);
+        let kind = rotate(&self.identity, &next, self.clock.now())?;
+        let granted = ask(bus, &subject, kind, &self.identity).await?;
+        lifetime(&granted.token)?;
+        next.store_token(&granted.token)?;
+        self.identity.give_way_to(next)?;
+        tracing::info!(agent = self.identity.user_key()?, "the agent has new keys");
+        Ok(())
+    }
+
     async fn come_back(&self) -> Result<(), IdentityError> {
-        let kind = attest(&self.identity, self.clock.now())?;
+        let kind = Kind::Attest(attest(&self.identity, self.clock.now())?);
         let granted = ask_as_newcomer(&self.urls, kind, &self.identity).await?;
         self.store(&granted)?;
         tracing::info!("the coordinator knows this agent and gave a new token");
@@ -140,7 +188,8 @@ impl Keeper {
 
     fn store(&self, granted: &Granted) -> Result<(), IdentityError> {
         lifetime(&granted.token)?;
-        self.identity.store_token(&granted.token)
+        self.identity.store_token(&granted.token)?;
+        self.identity.note_used()
     }
 
     /// The time until the token should be renewed. `at` is the coordinator's time where it is known:

@@ -12,4 +12,4 @@ mod keeper;
 pub use exchange::IdentityError;
 pub use folder::Identity;
 pub use join::{Joined, join};
-pub(crate) use keeper::Keeper;
+pub(crate) use keeper::{Ended, Keeper};

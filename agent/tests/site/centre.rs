@@ -223,6 +223,7 @@ fn watermark(known: &Known, epoch: Epoch) -> Watermark {
         server_time: SystemClock.now(),
         refused: known.refused,
         watched: false,
+        rotate: false,
     }
 }
 

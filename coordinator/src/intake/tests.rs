@@ -135,8 +135,10 @@ fn only_the_agent_that_counts_speaks_for_a_site_that_has_one() {
         curve_key: String::new(),
         hostname: String::new(),
         enrolled_at: UtcMillis::new(0),
+        pending: false,
+        rotation: 0,
     };
-    let signers = BTreeMap::from([(site.clone(), key)]);
+    let signers = BTreeMap::from([(site.clone(), vec![key])]);
     let subject = subject::out(&site, Lane::Events);
     let by = |key: Option<&KeyPair>| {
         let plain = message(&subject, b"body".to_vec(), bad_field());

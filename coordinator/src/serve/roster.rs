@@ -4,12 +4,13 @@ use tvtfleet_bus::trust::SignedDocument;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::api::ApiError;
 use tvtfleet_proto::model::audit::AuditEntry;
+use tvtfleet_proto::model::id::SiteId;
 use tvtfleet_proto::subject::ApiOp;
 use tvtfleet_proto::wire::v1;
 
 use crate::core::Core;
 use crate::store::{audit, belief};
-use crate::trust::Caller;
+use crate::trust::{Caller, Trust};
 
 use super::{audited, read, refuse, store_error};
 
@@ -67,5 +68,45 @@ pub(super) async fn take(
             user_key: agent.user_key,
         }));
     }
-    Ok(v1::RosterTaken { revision, revoked })
+    let mut rotated = Vec::new();
+    for site in trust.rotating_sites() {
+        rotated.push(rotation_of(core, &trust, site).await?);
+    }
+    Ok(v1::RosterTaken {
+        revision,
+        revoked,
+        rotated,
+    })
+}
+
+/// How far the agent of a site is with its new keys.
+async fn rotation_of(
+    core: &Core,
+    trust: &Trust,
+    site: SiteId,
+) -> Result<v1::RotatedAgent, ApiError> {
+    let (asked, wanted) = (site.clone(), trust.rotation(&site));
+    let agents = read(core, "find agents", move |db| belief::agents(db, &asked)).await?;
+    let counts = agents.iter().rfind(|agent| !agent.pending);
+    let usable = counts.filter(|agent| !trust.is_revoked(agent));
+    let refused = match usable {
+        Some(_) => String::new(),
+        None => ErrorCode::TrustRefused.as_str().to_owned(),
+    };
+    let done = usable.is_some_and(|agent| agent.rotation >= wanted);
+    let (user_key, curve_key) = usable.map_or_else(Default::default, |agent| {
+        (agent.user_key.clone(), agent.curve_key.clone())
+    });
+    let others = agents
+        .into_iter()
+        .filter(|agent| done && !agent.pending && agent.user_key != user_key);
+    Ok(v1::RotatedAgent {
+        tenant: site.tenant.to_string(),
+        site: site.site.to_string(),
+        done,
+        refused,
+        replaced: others.map(|agent| agent.user_key).collect(),
+        user_key,
+        curve_key,
+    })
 }

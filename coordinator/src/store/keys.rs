@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use tvtfleet_proto::model::id::{ImportId, JobId, SiteId};
 use tvtfleet_proto::model::time::UtcMillis;
 
-use super::columns::{moment, signed};
+use super::columns::{moment, signed, unsigned};
 use super::error::DbError;
 use super::{sites, wants};
 
@@ -25,8 +25,12 @@ pub(crate) struct AgentKey {
     pub(crate) curve_key: String,
     /// The name of its box.
     pub(crate) hostname: String,
-    /// When it enrolled.
+    /// When it enrolled, or named these keys.
     pub(crate) enrolled_at: UtcMillis,
+    /// Whether it has named these keys but not used them: those before them count.
+    pub(crate) pending: bool,
+    /// The newest wish for new keys that these meet, as a revision of the authority's words.
+    pub(crate) rotation: u64,
 }
 
 /// Reads the newest words of the authority.
@@ -68,23 +72,67 @@ pub(crate) fn enrol(db: &Connection, ticket: &str, agent: &AgentKey) -> Result<b
     let hostname: String = agent.hostname.chars().take(FACT_MAX).collect();
     let added = db.execute(
         "INSERT OR IGNORE INTO agent_keys
-             (user_key, tenant, site, curve_key, hostname, enrolled_at, renewed_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
-        params![agent.user_key, tenant, site, agent.curve_key, hostname, at],
+             (user_key, tenant, site, curve_key, hostname, enrolled_at, renewed_at, rotation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)",
+        params![
+            agent.user_key,
+            tenant,
+            site,
+            agent.curve_key,
+            hostname,
+            at,
+            signed(agent.rotation)
+        ],
     )?;
     // A key that is somebody's already is nobody else's.
     Ok(added == 1)
 }
 
+/// Stores the keys that an agent will go on with, in place of others that it named and never used.
+/// `false` where the user key is known already, as somebody's or as an earlier one.
+pub(crate) fn succeed(db: &Connection, agent: &AgentKey) -> Result<bool, DbError> {
+    let (tenant, site) = (agent.site.tenant.as_str(), agent.site.site.as_str());
+    db.execute(
+        "DELETE FROM agent_keys WHERE tenant = ?1 AND site = ?2 AND pending = 1",
+        params![tenant, site],
+    )?;
+    let added = db.execute(
+        "INSERT OR IGNORE INTO agent_keys
+             (user_key, tenant, site, curve_key, hostname, enrolled_at, renewed_at, pending, rotation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 1, ?7)",
+        params![
+            agent.user_key,
+            tenant,
+            site,
+            agent.curve_key,
+            agent.hostname,
+            agent.enrolled_at.millis(),
+            signed(agent.rotation),
+        ],
+    )?;
+    Ok(added == 1)
+}
+
+/// Lets keys count that an agent has named, now that it has used them. Returns whether they did not
+/// count before.
+pub(crate) fn take_over(db: &Connection, user_key: &str) -> Result<bool, DbError> {
+    let changed = db.execute(
+        "UPDATE agent_keys SET pending = 0 WHERE user_key = ?1 AND pending = 1",
+        [user_key],
+    )?;
+    Ok(changed == 1)
+}
+
 /// The agent that counts for a site: the one that enrolled last.
 pub(crate) fn agent(db: &Connection, site: &SiteId) -> Result<Option<AgentKey>, DbError> {
-    Ok(agents(db, site)?.into_iter().next_back())
+    let mut agents = agents(db, site)?.into_iter();
+    Ok(agents.rfind(|agent| !agent.pending))
 }
 
 /// Every agent that enrolled for a site, in order.
 pub(crate) fn agents(db: &Connection, site: &SiteId) -> Result<Vec<AgentKey>, DbError> {
     let mut query = db.prepare_cached(
-        "SELECT user_key, curve_key, hostname, enrolled_at FROM agent_keys
+        "SELECT user_key, curve_key, hostname, enrolled_at, pending, rotation FROM agent_keys
          WHERE tenant = ?1 AND site = ?2 ORDER BY enrolled_at, user_key",
     )?;
     let rows = query.query_map(params![site.tenant.as_str(), site.site.as_str()], |row| {
@@ -94,6 +142,8 @@ pub(crate) fn agents(db: &Connection, site: &SiteId) -> Result<Vec<AgentKey>, Db
             curve_key: row.get(1)?,
             hostname: row.get(2)?,
             enrolled_at: moment(row, "enrolled_at")?,
+            pending: row.get("pending")?,
+            rotation: unsigned(row.get("rotation")?),
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -108,9 +158,9 @@ pub(crate) fn stale_tokens(
     // Only the agent that counts for its site.
     let mut query = db.prepare_cached(
         "SELECT tenant || '/' || site AS name, renewed_at FROM agent_keys k
-         WHERE renewed_at < ?1 AND NOT EXISTS (
+         WHERE renewed_at < ?1 AND k.pending = 0 AND NOT EXISTS (
              SELECT 1 FROM agent_keys n WHERE n.tenant = k.tenant AND n.site = k.site
-             AND (n.enrolled_at, n.user_key) > (k.enrolled_at, k.user_key))
+             AND n.pending = 0 AND (n.enrolled_at, n.user_key) > (k.enrolled_at, k.user_key))
          ORDER BY renewed_at, name LIMIT ?2",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -167,6 +217,8 @@ mod tests {
             curve_key: String::new(),
             hostname: String::new(),
             enrolled_at: UtcMillis::new(at),
+            pending: false,
+            rotation: 0,
         };
         for (ticket, agent) in [
             ("1", agent("a/x", "U1", 10)),
@@ -186,5 +238,35 @@ mod tests {
         assert_eq!(late(100, 2), [named("b/x", 5), named("a/y", 15)]);
         renewed(&db, "U4", UtcMillis::new(300)).unwrap();
         assert_eq!(late(100, 9), [named("a/y", 15), named("a/x", 20)]);
+    }
+
+    #[test]
+    fn new_keys_count_once_they_were_used() {
+        let mut db = Connection::open_in_memory().unwrap();
+        schema::prepare(&mut db, true).unwrap();
+        let site: SiteId = "a/x".parse().unwrap();
+        let key = |name: &str, at, rotation| AgentKey {
+            site: site.clone(),
+            user_key: name.to_owned(),
+            curve_key: format!("X{name}"),
+            hostname: "box".to_owned(),
+            enrolled_at: UtcMillis::new(at),
+            pending: rotation > 0,
+            rotation,
+        };
+        let counts = |db: &Connection| agent(db, &site).unwrap().unwrap().user_key;
+        assert!(enrol(&db, "1", &key("U1", 10, 0)).unwrap());
+        assert!(succeed(&db, &key("U2", 20, 7)).unwrap());
+        assert_eq!(counts(&db), "U1", "not used yet");
+        assert!(succeed(&db, &key("U3", 30, 7)).unwrap(), "made anew");
+        assert_eq!(agents(&db, &site).unwrap().len(), 2);
+        assert!(!succeed(&db, &key("U1", 30, 7)).unwrap(), "its own old key");
+        assert!(!take_over(&db, "U2").unwrap(), "forgotten");
+        assert!(succeed(&db, &key("U3", 30, 7)).unwrap());
+        assert_eq!(stale_tokens(&db, UtcMillis::new(100), 9).unwrap().len(), 1);
+        assert!(take_over(&db, "U3").unwrap());
+        assert!(!take_over(&db, "U3").unwrap(), "it counts already");
+        assert_eq!(counts(&db), "U3");
+        assert_eq!(agent(&db, &site).unwrap().unwrap().rotation, 7);
     }
 }

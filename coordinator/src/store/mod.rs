@@ -127,7 +127,7 @@ pub(crate) mod credential {
 /// Whom the fleet believes.
 pub(crate) mod belief {
     pub(crate) use super::keys::{
-        AgentKey, agent, agents, enrol, renewed, roster, save_roster, stale_tokens,
-        tenants_of_import, tenants_of_job,
+        AgentKey, agent, agents, enrol, renewed, roster, save_roster, stale_tokens, succeed,
+        take_over, tenants_of_import, tenants_of_job,
     };
 }

@@ -208,9 +208,9 @@ pub(crate) fn sealing_keys(
     let sql = format!(
         "SELECT k.tenant || '/' || k.site AS cursor, k.tenant, k.site AS name, k.curve_key, k.user_key, k.hostname,
                 k.enrolled_at FROM agent_keys k
-         WHERE {} AND NOT EXISTS (
+         WHERE {} AND k.pending = 0 AND NOT EXISTS (
              SELECT 1 FROM agent_keys n WHERE n.tenant = k.tenant AND n.site = k.site
-             AND (n.enrolled_at, n.user_key) > (k.enrolled_at, k.user_key))
+             AND n.pending = 0 AND (n.enrolled_at, n.user_key) > (k.enrolled_at, k.user_key))
          ORDER BY cursor LIMIT {}",
         filter.sql,
         room.asked(),

@@ -60,6 +60,10 @@ const STEPS: &[Step] = &[
         sql: include_str!("schema-12.sql"),
         fill: None,
     },
+    Step {
+        sql: include_str!("schema-13.sql"),
+        fill: None,
+    },
 ];
 
 /// Fills what a step made room for.

@@ -1,6 +1,6 @@
 //! Lets agents in: newcomers with a ticket, and agents that are known and ask for a new token.
 //!
-//! Both kinds of request come in a box that only the coordinator can open, and are answered in one that
+//! Every kind of request comes in a box that only the coordinator can open, and are answered in one that
 //! only the agent can open. Whoever is refused learns nothing about why, and waits.
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::serve::store_error;
 use crate::store::audit as rows;
 use crate::store::belief::{self, AgentKey};
 
-use super::Trust;
+use super::{Trust, rotate};
 
 /// The largest request inside its box, in bytes.
 const REQUEST_MAX: usize = 8 * 1024;
@@ -35,7 +35,7 @@ const WHAT: &str = "the request";
 
 /// Why somebody is not let in: for the log, not for the asker.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+pub(super) enum Refusal {
     #[error("the coordinator has no trust section")]
     NoTrust,
     #[error("the request cannot be read")]
@@ -54,6 +54,10 @@ enum Refusal {
     Revoked,
     #[error("the box was sealed by somebody else")]
     Sender,
+    #[error("nobody asked the agent for new keys")]
+    Unasked,
+    #[error("the new keys are known already")]
+    Known,
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
 }
@@ -99,18 +103,33 @@ async fn admit(core: &Core, call: &Call, site: Option<&SiteId>) -> Result<Reply,
     }
     let request = v1::EnrolRequest::decode(request.as_slice()).map_err(|_| Refusal::Unreadable)?;
     let now = core.clock.now();
-    let agent = match request.kind.ok_or(Refusal::Unreadable)? {
-        Kind::Join(join) if site.is_none() => enrol(core, trust, join, now).await?,
-        Kind::Join(_) => return Err(Refusal::Unreadable),
-        Kind::Attest(attest) => {
+    let (agent, reader) = match (request.kind.ok_or(Refusal::Unreadable)?, site) {
+        (Kind::Join(join), None) => {
+            let agent = enrol(core, trust, join, now).await?;
+            let reader = agent.curve_key.clone();
+            (agent, reader)
+        }
+        (Kind::Rotate(keys), Some(site)) => {
+            let named = rotate::name(core, trust, site, keys, &sealed.sender, now).await?;
+            (named.new, named.old.curve_key)
+        }
+        (Kind::Join(_) | Kind::Rotate(_), _) => return Err(Refusal::Unreadable),
+        (Kind::Attest(attest), site) => {
             let agent = recognise(core, trust, attest).await?;
             if site.is_some_and(|site| *site != agent.site) {
                 return Err(Refusal::Stranger);
             }
-            agent
+            if sealed.sender != agent.curve_key {
+                return Err(Refusal::Sender);
+            }
+            if agent.pending {
+                rotate::take_over(core, &agent).await?;
+            }
+            let reader = agent.curve_key.clone();
+            (agent, reader)
         }
     };
-    if sealed.sender != agent.curve_key {
+    if sealed.sender != reader {
         return Err(Refusal::Sender);
     }
     let expires_at = now.after(trust.token_life());
@@ -127,7 +146,7 @@ async fn admit(core: &Core, call: &Call, site: Option<&SiteId>) -> Result<Reply,
         token,
         server_time_ms: now.millis(),
     };
-    let sealed = seal(&reply.encode_to_vec(), trust.key(), &agent.curve_key)?;
+    let sealed = seal(&reply.encode_to_vec(), trust.key(), &reader)?;
     tracing::info!(tvt.site.id = %agent.site, agent = agent.user_key, "agent has a new token");
     Ok(Reply::of(&v1::Sealed::from(sealed)))
 }
@@ -155,6 +174,9 @@ async fn enrol(
         curve_key: join.curve_key,
         hostname: join.hostname,
         enrolled_at: now,
+        pending: false,
+        // Its keys are new.
+        rotation: trust.rotation(&site),
     };
     if trust.is_revoked(&agent) {
         return Err(Refusal::Revoked);
@@ -195,20 +217,29 @@ async fn enrol(
     Ok(agent)
 }
 
-/// An agent that is known.
-async fn recognise(core: &Core, trust: &Trust, attest: v1::Attest) -> Result<AgentKey, Refusal> {
+/// An agent that is known: the one that counts, or the same with keys that it has named.
+pub(super) async fn recognise(
+    core: &Core,
+    trust: &Trust,
+    attest: v1::Attest,
+) -> Result<AgentKey, Refusal> {
     let site: SiteId = format!("{}/{}", attest.tenant, attest.site)
         .parse()
         .map_err(|_| Refusal::Unreadable)?;
     let asked_at = UtcMillis::new(attest.asked_at_ms);
     check_attest(&attest.user_key, &site, asked_at, &attest.signature)?;
     // An old request may be sent again by anybody who saw it: the answer is of use to its agent only.
-    let known = core
+    let (counts, all) = core
         .store
-        .read("find an agent", move |db| belief::agent(db, &site))
+        .read("find an agent", move |db| {
+            Ok((belief::agent(db, &site)?, belief::agents(db, &site)?))
+        })
         .await?;
-    let agent = known
-        .filter(|agent| agent.user_key == attest.user_key)
+    let next = all.into_iter().filter(|agent| agent.pending);
+    let agent = counts
+        .into_iter()
+        .chain(next)
+        .find(|agent| agent.user_key == attest.user_key)
         .ok_or(Refusal::Stranger)?;
     if trust.is_revoked(&agent) {
         return Err(Refusal::Revoked);

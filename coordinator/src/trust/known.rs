@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tvtfleet_bus::closed_file::{self, ClosedFileError};
 use tvtfleet_bus::trust::{
-    KeyPair, OperatorGrant, Roster, SignedDocument, TrustError, XKey, agent_user,
+    AgentRotation, KeyPair, OperatorGrant, Roster, SignedDocument, TrustError, XKey, agent_user,
 };
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::id::{SiteId, TenantId};
@@ -79,6 +79,7 @@ struct Known {
     operators: BTreeMap<String, OperatorGrant>,
     tenants: BTreeMap<TenantId, Signer>,
     revoked: Vec<tvtfleet_bus::trust::AgentRevocation>,
+    rotations: Vec<AgentRotation>,
 }
 
 /// What signs a tenant's agents.
@@ -147,6 +148,7 @@ impl Trust {
                 .collect(),
             tenants,
             revoked: roster.revoked,
+            rotations: roster.rotations,
         };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let is_new = next.revision > known.revision;
@@ -203,6 +205,24 @@ impl Trust {
         })
     }
 
+    /// The wish that the agent of a site changes its keys, as the revision of the words that asked for
+    /// it; 0 where there is none.
+    pub(crate) fn rotation(&self, site: &SiteId) -> u64 {
+        let known = self.known();
+        let wishes = known.rotations.iter().filter(|wish| wish.is_for(site));
+        wishes.map(|wish| wish.since).max().unwrap_or(0)
+    }
+
+    /// The sites whose agents are to change their keys.
+    pub(crate) fn rotating_sites(&self) -> Vec<SiteId> {
+        let known = self.known();
+        let sites = known.rotations.iter().filter_map(|wish| {
+            let tenant = wish.tenant.parse().ok()?;
+            Some(SiteId::new(tenant, wish.site.parse().ok()?))
+        });
+        sites.collect()
+    }
+
     /// What counts now, in a line for the audit.
     pub(crate) fn summary(&self) -> String {
         let known = self.known();
@@ -218,11 +238,15 @@ impl Trust {
         let revoked = revoked.map(|agent| format!("{}/{}", agent.tenant, agent.site));
         let revoked: Vec<String> = revoked.collect();
         let tenants: Vec<&str> = known.tenants.keys().map(TenantId::as_str).collect();
+        let rotating = known.rotations.iter();
+        let rotating = rotating.map(|agent| format!("{}/{}", agent.tenant, agent.site));
+        let rotating: Vec<String> = rotating.collect();
         format!(
-            "operators {}; tenants {}; agents revoked of {}",
+            "operators {}; tenants {}; agents revoked of {}; new keys asked of {}",
             or_none(&operators.join(", ")),
             or_none(&tenants.join(", ")),
-            or_none(&revoked.join(", "))
+            or_none(&revoked.join(", ")),
+            or_none(&rotating.join(", "))
         )
     }
 
@@ -297,6 +321,7 @@ mod tests {
                 site: "depot".into(),
                 enrolled_until: 100,
             }],
+            rotations: Vec::new(),
         }
     }
 
@@ -335,6 +360,8 @@ mod tests {
             curve_key: "X".into(),
             hostname: String::new(),
             enrolled_at: UtcMillis::new(at),
+            pending: false,
+            rotation: 0,
         };
         assert!(trust.is_revoked(&agent("acme/depot", 100)));
         assert!(

@@ -3,8 +3,10 @@
 mod caller;
 mod enrol;
 mod known;
+mod rotate;
 
 pub(crate) use caller::{Caller, Scope};
 pub(crate) use enrol::answer;
 pub(crate) use known::Trust;
 pub use known::TrustStartError;
+pub(crate) use rotate::is_wanted;

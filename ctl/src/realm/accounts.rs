@@ -174,6 +174,7 @@ impl Keys {
             operators,
             tenants,
             revoked: fleet.revoked_agents.clone(),
+            rotations: fleet.rotations.clone(),
         };
         SignedDocument::sign(&roster, &self.authority).map_err(|error| trust_error(&error))
     }

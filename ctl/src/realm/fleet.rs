@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use tvtfleet_bus::trust::{AgentRevocation, Role};
+use tvtfleet_bus::trust::{AgentRevocation, AgentRotation, Role};
 use tvtfleet_proto::model::id::TenantId;
 
 /// The version of `fleet.json`.
@@ -52,6 +52,9 @@ pub(crate) struct Fleet {
     pub(crate) revoked_operators: BTreeMap<String, i64>,
     /// Agents that are not believed any more.
     pub(crate) revoked_agents: Vec<AgentRevocation>,
+    /// Agents that are to change their keys and have not said that they did.
+    #[serde(default)]
+    pub(crate) rotations: Vec<AgentRotation>,
 }
 
 /// One server.

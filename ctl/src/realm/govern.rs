@@ -1,11 +1,13 @@
 //! A fleet's folder with everything that can be done to it on the disk.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tvtfleet_bus::trust::{
-    self, AgentRevocation, JoinString, KeyPair, OperatorGrant, Role, SignedDocument, Ticket,
+    self, AgentRevocation, AgentRotation, JoinString, KeyPair, OperatorGrant, Role, SignedDocument,
+    Ticket,
 };
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::id::{SiteId, TenantId};
@@ -19,6 +21,7 @@ use super::accounts::{Keys, TenantKeys, trust_error};
 use super::certificates::{self, Given};
 use super::fleet::{Fleet, OperatorEntry, SCHEMA, ServerEntry, TenantEntry};
 use super::folder::Folder;
+use super::live::Rotated;
 use super::{conf, live};
 
 /// What there is in the fleet.
@@ -95,6 +98,7 @@ impl Realm {
             tenants: Default::default(),
             operators: Default::default(),
             revoked_operators: Default::default(),
+            rotations: Vec::new(),
             revoked_agents: Vec::new(),
         };
         let mut realm = Self {
@@ -369,6 +373,45 @@ impl Realm {
             enrolled_until: self.now.millis(),
         });
         Ok(())
+    }
+
+    /// Asks the agent of a site for new keys. Does not save; asking again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// `usage.invalid` where there is no such tenant.
+    pub(crate) fn rotate_agent(&mut self, site: &SiteId) -> Result<(), CliError> {
+        if !self.fleet.tenants.contains_key(site.tenant.as_str()) {
+            return Err(unknown_tenant(&site.tenant));
+        }
+        if !self.fleet.rotations.iter().any(|wish| wish.is_for(site)) {
+            self.fleet.rotations.push(AgentRotation {
+                tenant: site.tenant.to_string(),
+                site: site.site.to_string(),
+                since: self.fleet.revision.saturating_add(1),
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes up what the coordinator said of agents that were asked for new keys: of those that have them
+    /// the keys before are refused from now on, and those that are revoked are asked no more. Returns the
+    /// tenants whose accounts have changed. Does not save.
+    pub(crate) fn settle_rotations(&mut self, rotated: &[Rotated]) -> BTreeSet<TenantId> {
+        let mut changed = BTreeSet::new();
+        for agent in rotated {
+            if !agent.done && !agent.refused {
+                continue;
+            }
+            self.fleet
+                .rotations
+                .retain(|wish| !wish.is_for(&agent.site));
+            for key in &agent.replaced {
+                self.refuse_agent_key(&agent.site.tenant, key);
+            }
+            changed.insert(agent.site.tenant.clone());
+        }
+        changed
     }
 
     /// No longer lets in an agent's key. Does not save.

@@ -27,6 +27,31 @@ pub(crate) struct Live {
     own: ConnectOptions,
 }
 
+/// What the coordinator knows of the agents that the authority spoke about.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Taken {
+    /// The keys of the agents that are revoked, with their sites.
+    pub(crate) revoked: Vec<(SiteId, String)>,
+    /// How far those are that were asked for new keys.
+    pub(crate) rotated: Vec<Rotated>,
+}
+
+/// How far an agent is with its new keys.
+#[derive(Clone, Debug)]
+pub(crate) struct Rotated {
+    pub(crate) site: SiteId,
+    /// Whether the new keys have been used.
+    pub(crate) done: bool,
+    /// Whether there is no agent that could do it.
+    pub(crate) refused: bool,
+    /// The user key that counts now.
+    pub(crate) user_key: String,
+    /// The sealing key that counts now.
+    pub(crate) curve_key: String,
+    /// User keys that counted before.
+    pub(crate) replaced: Vec<String>,
+}
+
 impl Live {
     /// Prepares connections as the folder says; nothing is sent yet. `urls` are other addresses than
     /// the fleet's.
@@ -72,16 +97,13 @@ impl Live {
         done.map_err(|error| bus_error(&error))
     }
 
-    /// Tells the coordinator what the authority says now. Returns the keys of the agents that are
-    /// revoked, with their sites.
+    /// Tells the coordinator what the authority says now. Returns what it knows of the agents that this
+    /// is about.
     ///
     /// # Errors
     ///
     /// `bus.*`, `coordinator.*`, `trust.*`
-    pub(crate) async fn tell(
-        &self,
-        roster: SignedDocument,
-    ) -> Result<Vec<(SiteId, String)>, CliError> {
+    pub(crate) async fn tell(&self, roster: SignedDocument) -> Result<Taken, CliError> {
         let bus = tvtfleet_bus::connect(&self.own)
             .await
             .map_err(|error| bus_error(&error))?;
@@ -100,7 +122,21 @@ impl Live {
             let site = format!("{}/{}", revoked.tenant, revoked.site);
             Some((site.parse().ok()?, revoked.user_key))
         };
-        Ok(taken.revoked.into_iter().filter_map(agent).collect())
+        let rotated = |rotated: v1::RotatedAgent| {
+            let site = format!("{}/{}", rotated.tenant, rotated.site);
+            Some(Rotated {
+                site: site.parse().ok()?,
+                done: rotated.done,
+                refused: !rotated.refused.is_empty(),
+                user_key: rotated.user_key,
+                curve_key: rotated.curve_key,
+                replaced: rotated.replaced,
+            })
+        };
+        Ok(Taken {
+            revoked: taken.revoked.into_iter().filter_map(agent).collect(),
+            rotated: taken.rotated.into_iter().filter_map(rotated).collect(),
+        })
     }
 
     async fn connect(&self) -> Result<Bus, CliError> {

@@ -17,4 +17,4 @@ pub(crate) use certificates::Given;
 pub(crate) use fleet::ServerSpec;
 pub(crate) use folder::Folder;
 pub(crate) use govern::{Plan, Realm};
-pub(crate) use live::Live;
+pub(crate) use live::{Live, Rotated, Taken};

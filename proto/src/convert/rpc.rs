@@ -182,6 +182,7 @@ impl TryFrom<v1::Watermark> for Watermark {
             server_time: UtcMillis::new(wire.server_time_ms),
             refused: optional_code(&wire.refused),
             watched: wire.watched,
+            rotate: wire.rotate,
         })
     }
 }
@@ -196,6 +197,7 @@ impl From<Watermark> for v1::Watermark {
             server_time_ms: model.server_time.millis(),
             refused: text_of(model.refused.as_ref()),
             watched: model.watched,
+            rotate: model.rotate,
         }
     }
 }

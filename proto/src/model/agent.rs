@@ -72,6 +72,8 @@ pub struct Watermark {
     pub refused: Option<ErrorCode>,
     /// Whether somebody watches this site's jobs and wants progress often.
     pub watched: bool,
+    /// Whether the agent should make new keys for itself.
+    pub rotate: bool,
 }
 
 /// What an agent says every [`HEARTBEAT_INTERVAL`].

@@ -21,7 +21,7 @@ pub(crate) enum Command {
     /// Add, revoke and list operators
     #[command(subcommand)]
     Operator(operator::Command),
-    /// Revoke agents
+    /// Revoke agents, and give them new keys
     #[command(subcommand)]
     Agent(agent::Command),
     /// Tell the servers and the coordinator everything that the folder says

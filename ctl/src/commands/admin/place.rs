@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use tvtfleet_bus::trust::SignedDocument;
-use tvtfleet_proto::model::id::SiteId;
 
 use crate::env;
 use crate::error::CliError;
 use crate::io::Io;
-use crate::realm::{Live, Realm};
+use crate::realm::{Live, Realm, Taken};
 
 /// Where the fleet's folder is.
 #[derive(Debug, clap::Args)]
@@ -61,10 +60,10 @@ impl TellArgs {
         &self,
         realm: &Realm,
         roster: SignedDocument,
-    ) -> Result<Vec<(SiteId, String)>, CliError> {
+    ) -> Result<Taken, CliError> {
         match self.live(realm) {
             Some(live) => live.tell(roster).await.map_err(later),
-            None => Ok(Vec::new()),
+            None => Ok(Taken::default()),
         }
     }
 }

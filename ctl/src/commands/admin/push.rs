@@ -7,13 +7,14 @@ use crate::exit::Outcome;
 use crate::io::Io;
 use crate::realm::Live;
 
+use super::agent::settle;
 use super::place::FolderArgs;
 
 /// Arguments of `tvtctl admin push`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Needed after changes with --offline, after a restore, and where servers could not be reached. It may
-be repeated.
+Needed after changes with --offline, after a restore, and where servers could not be reached; also
+to have the old keys refused of agents that changed theirs later. It may be repeated.
 
 Example:
   tvtctl admin push --dir fleet")]
@@ -27,7 +28,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) async fn run(self, io: &mut Io) -> Outcome {
-        let realm = self.folder.open(io)?;
+        let mut realm = self.folder.open(io)?;
         let live = Live::of(&realm, &self.server);
         live.update_account(&realm.operators_token()?).await?;
         let tenants = realm.fleet.tenants.keys();
@@ -35,7 +36,10 @@ impl Args {
         for tenant in &tenants {
             live.update_account(&realm.tenant_token(tenant)?).await?;
         }
-        live.tell(realm.roster()?).await?;
+        let taken = live.tell(realm.roster()?).await?;
+        for tenant in settle(&mut realm, &taken)? {
+            live.update_account(&realm.tenant_token(&tenant)?).await?;
+        }
         io.note(&format!(
             "told of {} tenants and {} operators",
             tenants.len(),

@@ -22,10 +22,13 @@ pub use join::{JoinString, Ticket};
 pub use nkeys::{KeyPair, XKey};
 pub use order::{ChangeOrder, OPERATORS_MAX, OperatorList, OrderFault};
 pub use proof::{check_attest, check_batch, check_join, prove_attest, prove_batch, prove_join};
+pub use proof::{check_rotate, prove_rotate};
 pub use push::{
     BadPush, CredentialPush, PUSH_SELECTORS_MAX, PUSH_TEXT_MAX, PushContent, fingerprint,
 };
-pub use roster::{AgentRevocation, OperatorGrant, Role, Roster, TenantGrant, UnknownRole};
+pub use roster::{
+    AgentRevocation, AgentRotation, OperatorGrant, Role, Roster, TenantGrant, UnknownRole,
+};
 pub use sealed::{SealedBox, open, seal};
 pub use signed::{SignedDocument, Statement};
 pub use token::{Lifetime, TrustError, deletion_token, lifetime};

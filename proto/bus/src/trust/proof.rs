@@ -63,6 +63,37 @@ pub fn check_attest(
     check(user_key, &attest_text(site, asked_at), proof)
 }
 
+/// The proof of an agent that changes its keys: made by its old user key and by its new one.
+///
+/// # Errors
+///
+/// `trust.invalid`.
+pub fn prove_rotate(
+    user: &KeyPair,
+    site: &SiteId,
+    asked_at: UtcMillis,
+    new: (&str, &str),
+) -> Result<Vec<u8>, TrustError> {
+    user.sign(&rotate_text(site, asked_at, new))
+        .map_err(TrustError::key("the user's key"))
+}
+
+/// Checks one of the proofs of an agent that changes its keys. `new` are its new user key and its new
+/// sealing key.
+///
+/// # Errors
+///
+/// `trust.refused`, `trust.invalid`.
+pub fn check_rotate(
+    user_key: &str,
+    site: &SiteId,
+    asked_at: UtcMillis,
+    new: (&str, &str),
+    proof: &[u8],
+) -> Result<(), TrustError> {
+    check(user_key, &rotate_text(site, asked_at, new), proof)
+}
+
 /// The proof of a batch of results: the agent with this key sealed just these bytes for its site.
 ///
 /// # Errors
@@ -106,6 +137,11 @@ fn attest_text(site: &SiteId, asked_at: UtcMillis) -> Vec<u8> {
     format!("tvtfleet attest v1\n{site}\n{}", asked_at.millis()).into_bytes()
 }
 
+fn rotate_text(site: &SiteId, asked_at: UtcMillis, (user, curve): (&str, &str)) -> Vec<u8> {
+    let at = asked_at.millis();
+    format!("tvtfleet rotate v1\n{site}\n{at}\n{user}\n{curve}").into_bytes()
+}
+
 fn check(user_key: &str, text: &[u8], proof: &[u8]) -> Result<(), TrustError> {
     const WHAT: &str = "the proof";
     let key = KeyPair::from_public_key(user_key).map_err(TrustError::key("the user's key"))?;
@@ -134,6 +170,24 @@ mod tests {
         assert!(!check(&user, "acme/other", b"sealed"));
         assert!(!check(&user, "acme/depot", b"Sealed"));
         assert!(check_batch(&user.public_key(), &site, b"sealed", &[]).is_err());
+    }
+
+    #[test]
+    fn new_keys_are_proved_for_one_site_one_moment_and_both_keys() {
+        let (old, new) = (KeyPair::new_user(), KeyPair::new_user());
+        let (site, at) = ("acme/depot".parse().unwrap(), UtcMillis::new(5));
+        let keys = ("UNEW", "XNEW");
+        let proof = prove_rotate(&old, &site, at, keys).unwrap();
+        let check = |key: &KeyPair, site: &str, at, keys| {
+            let site = site.parse().unwrap();
+            check_rotate(&key.public_key(), &site, UtcMillis::new(at), keys, &proof).is_ok()
+        };
+        assert!(check(&old, "acme/depot", 5, keys));
+        assert!(!check(&new, "acme/depot", 5, keys));
+        assert!(!check(&old, "acme/other", 5, keys));
+        assert!(!check(&old, "acme/depot", 6, keys));
+        assert!(!check(&old, "acme/depot", 5, ("UNEW", "XOTHER")));
+        assert!(!check(&old, "acme/depot", 5, ("UOTHER", "XNEW")));
     }
 
     #[test]

@@ -113,6 +113,26 @@ impl AgentRevocation {
     }
 }
 
+/// The agent of a site is to make new keys for itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentRotation {
+    /// The tenant.
+    pub tenant: String,
+    /// The site.
+    pub site: String,
+    /// The revision of the roster that asked first; an agent that has done so for a later one need not.
+    pub since: u64,
+}
+
+impl AgentRotation {
+    /// Whether it is about a site.
+    #[must_use]
+    pub fn is_for(&self, site: &SiteId) -> bool {
+        self.tenant == site.tenant.as_str() && self.site == site.site.as_str()
+    }
+}
+
 /// Everything that the authority says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -129,6 +149,9 @@ pub struct Roster {
     pub tenants: Vec<TenantGrant>,
     /// The agents that were revoked.
     pub revoked: Vec<AgentRevocation>,
+    /// The agents that are to change their keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rotations: Vec<AgentRotation>,
 }
 
 impl Statement for Roster {

@@ -344,6 +344,7 @@ pub(super) fn watermark() -> Watermark {
         server_time: at(7),
         refused: Some(ErrorCode::SiteClaimed),
         watched: true,
+        rotate: false,
     }
 }
 
