@@ -129,7 +129,8 @@ async fn compare(
         });
     };
     let bucket = Some(stored.kv_revision);
-    let found = stored.doc.map_or(WantRevision(0), |doc| doc.revision);
+    let doc = stored.doc.ok().flatten();
+    let found = doc.map_or(WantRevision(0), |doc| doc.revision);
     if found > known {
         // The database is older than the bucket: agents ignore what is not newer.
         let at_least = fanout::next_revision(known, found);

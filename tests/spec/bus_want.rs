@@ -39,7 +39,7 @@ async fn of_two_writers_one_is_told() {
     assert_eq!(conflict.code(), ErrorCode::BusStream);
     let stored = read_stored(&bus, &site).await.unwrap().unwrap();
     assert_eq!(stored.kv_revision, second);
-    assert_eq!(stored.doc, Ok(sample::want(&site, 2)));
+    assert_eq!(stored.doc, Ok(Some(sample::want(&site, 2))));
     assert_eq!(
         read_want_direct(&bus, &sample::site("acme/other"))
             .await
@@ -254,7 +254,7 @@ async fn an_agents_permissions_are_enough_and_no_more() {
     let agent = connect(&agent).await.unwrap();
     let mut pushed = subscribe_want(&agent, &site).await.unwrap();
     let stored = read_stored(&agent, &site).await.unwrap().unwrap();
-    assert_eq!(stored.doc, Ok(sample::want(&site, 1)));
+    assert_eq!(stored.doc, Ok(Some(sample::want(&site, 1))));
     write_want(
         &coordinator,
         &sample::want(&site, 2),

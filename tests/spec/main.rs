@@ -27,6 +27,7 @@ mod fleet_snapshot;
 mod fleet_trace;
 mod fuzz_corpus;
 mod history;
+mod hostile_messages;
 mod local_scan;
 mod local_snapshot;
 mod login_budget;

@@ -70,7 +70,7 @@ async fn as_coordinator(fleet: &GovernedFleet) -> Bus {
 async fn forge(bus: &Bus, doc: &WantDoc, want: JobWant) -> WantRevision {
     let site = doc.site.clone();
     let stored = read_stored(bus, &site).await.unwrap().unwrap();
-    let revision = WantRevision(stored.doc.unwrap().revision.0 + 1);
+    let revision = WantRevision(stored.doc.unwrap().unwrap().revision.0 + 1);
     let forged = WantDoc {
         revision,
         jobs: vec![want],
@@ -107,7 +107,7 @@ async fn a_change_is_done_as_an_operator_signed_it_and_only_once() {
     let site: SiteId = SITE.parse().unwrap();
     let bus = as_coordinator(&fleet).await;
     let doc = eventually("the job is wanted", || async {
-        let doc = read_stored(&bus, &site).await.unwrap()?.doc.ok()?;
+        let doc = read_stored(&bus, &site).await.unwrap()?.doc.ok()??;
         (!doc.jobs.is_empty()).then_some(doc)
     })
     .await;

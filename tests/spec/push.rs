@@ -145,7 +145,7 @@ async fn as_coordinator(fleet: &GovernedFleet) -> Bus {
 async fn forge(bus: &Bus, credentials: Vec<SignedStatement>) {
     let site: SiteId = SITE.parse().unwrap();
     let stored = read_stored(bus, &site).await.unwrap().unwrap();
-    let doc = stored.doc.unwrap();
+    let doc = stored.doc.unwrap().unwrap();
     let forged = WantDoc {
         revision: WantRevision(doc.revision.0 + 1),
         credentials,
@@ -172,7 +172,7 @@ async fn nobody_else_pushes_and_nothing_comes_back() {
     let said = push(&fleet, &file, &["--site", SITE, "--wait", "10ms"]).await;
     assert_eq!(states(&said.ended(0)), [is(SITE, "waiting")]);
     let seen = eventually("the push is on its way", || async {
-        let doc = read_stored(&bus, &site).await.unwrap()?.doc.ok()?;
+        let doc = read_stored(&bus, &site).await.unwrap()?.doc.ok()??;
         doc.credentials.first().cloned()
     })
     .await;

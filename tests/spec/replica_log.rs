@@ -63,7 +63,10 @@ async fn whoever_is_late_writes_nothing() {
     }
     let positions: Vec<u64> = read.iter().map(|(position, _)| *position).collect();
     assert_eq!(positions, [2, 3, 4, 5, 6]);
-    assert!(read.iter().all(|(_, entry)| entry.leader == "b"));
+    assert!(
+        read.iter()
+            .all(|(_, entry)| entry.as_ref().unwrap().leader == "b")
+    );
     let none = reader
         .next_batch(3, Duration::from_millis(50))
         .await

@@ -23,8 +23,9 @@ use super::standby::Service;
 const PORTION: usize = 64;
 /// How long to wait where there is nothing to follow yet.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
-/// Leases to wait before an empty log is begun again by a replica that did not lead last.
-const FOUNDING_LEASES: u32 = 4;
+/// Leases to wait before a replica that did not lead last begins an empty log again, or leads after
+/// an entry that it cannot read.
+const DOUBTFUL_LEASES: u32 = 4;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
 /// How following ended.
@@ -116,7 +117,7 @@ async fn follow_on(
     };
     if state.last == 0 {
         let mine = at.leader == settings.name || (at.leader.is_empty() && !settings.standby);
-        let patient = settings.lease.saturating_mul(FOUNDING_LEASES);
+        let patient = settings.lease.saturating_mul(DOUBTFUL_LEASES);
         let abandoned = at.mark.number > 0 && replica.quiet() >= patient;
         serve_if_quiet(replica, store, &at, service).await?;
         return Ok((mine || abandoned).then(|| Outcome::Lead(Box::new(candidacy(0)))));
@@ -132,12 +133,27 @@ async fn follow_on(
     let tick = tick.min(LOOK_INTERVAL);
     let mut reported = None;
     let mut resigned = false;
+    let mut unread = false;
     loop {
         let batch = log.next_batch(PORTION, tick).await?;
         let drained = batch.len() < PORTION;
         let (mut steps, mut astray, mut alive) = (Vec::new(), false, false);
         for (position, entry) in batch {
             seen = position;
+            let entry = match entry {
+                Ok(entry) => entry,
+                // A step that is missed shows at the next, which does not fit any more.
+                Err(error) => {
+                    tracing::error!(
+                        position,
+                        error = chain(&error),
+                        "an entry of the log cannot be read and is passed over"
+                    );
+                    (unread, resigned) = (true, false);
+                    continue;
+                }
+            };
+            unread = false;
             match reader.read(position, entry) {
                 Meaning::Step(step) => {
                     resigned = false;
@@ -176,7 +192,10 @@ async fn follow_on(
         note(replica, &at, alive, drained);
         let caught_up = drained && seen >= state.last && at.mark.number > 0;
         let mine = at.leader == settings.name;
-        if caught_up && (mine || resigned || replica.quiet() >= settings.lease) {
+        // An entry that cannot be read may be a step of a leader that knows more.
+        let leases = if unread { DOUBTFUL_LEASES } else { 1 };
+        let patient = settings.lease.saturating_mul(leases);
+        if caught_up && (mine || resigned || replica.quiet() >= patient) {
             return Ok(Some(Outcome::Lead(Box::new(candidacy(seen)))));
         }
         serve_if_quiet(replica, store, &at, service).await?;

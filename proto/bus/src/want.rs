@@ -30,8 +30,8 @@ pub struct StoredWant {
     /// The revision of the bucket, for the next [`write_want`]. Unlike the document's own revision
     /// it starts again when the bucket is lost.
     pub kv_revision: u64,
-    /// The document, or why it cannot be read.
-    pub doc: Result<WantDoc, MessageError>,
+    /// The document, or why it cannot be read; `None` where it was deleted.
+    pub doc: Result<Option<WantDoc>, MessageError>,
 }
 
 /// Writes a site's want document, if it still has the revision `expected` in the bucket; `None` is
@@ -93,13 +93,12 @@ pub async fn read_want_direct(bus: &Bus, site: &SiteId) -> Result<Option<WantDoc
         None => Ok(None),
         Some(stored) => stored
             .doc
-            .map(Some)
             .map_err(|source| BusError::Message { what: WHAT, source }),
     }
 }
 
-/// Reads a site's want document with the bucket's revision, also where the document is damaged: the
-/// coordinator writes over it.
+/// Reads a site's want document with the bucket's revision, also where the document is damaged or
+/// was deleted: the coordinator writes over it. `None` where there never was one.
 ///
 /// # Errors
 ///
@@ -128,10 +127,13 @@ pub async fn read_stored(bus: &Bus, site: &SiteId) -> Result<Option<StoredWant>,
         error = bus.standing.broken(mark, &asked) => return Err(error),
     };
     match found {
-        Ok(message) if message.headers.get(KV_OPERATION).is_some() => Ok(None),
         Ok(message) => Ok(Some(StoredWant {
             kv_revision: message.sequence,
-            doc: open(&message.payload, site),
+            doc: if is_marker(Some(&message.headers)) {
+                Ok(None)
+            } else {
+                open(&message.payload, site).map(Some)
+            },
         })),
         Err(error) => match error.kind() {
             DirectGetErrorKind::NotFound => Ok(None),

@@ -237,16 +237,16 @@ impl LogReader {
     }
 
     /// Waits for entries, `wait` at most, and returns those that have come with their positions, up
-    /// to `max`.
+    /// to `max`; an error in the place of one that cannot be read.
     ///
     /// # Errors
     ///
-    /// `bus.stream`, `bus.unreachable`, `message.invalid`: open another reader.
+    /// `bus.stream`, `bus.unreachable`: open another reader.
     pub async fn next_batch(
         &mut self,
         max: usize,
         wait: Duration,
-    ) -> Result<Vec<(u64, LogEntry)>, BusError> {
+    ) -> Result<Vec<(u64, Result<LogEntry, BusError>)>, BusError> {
         let mut batch = Vec::new();
         let first = tokio::select! {
             biased;
@@ -263,10 +263,7 @@ impl LogReader {
                 .info()
                 .map_err(|error| broken(&error))?
                 .stream_sequence;
-            let entry = envelope::open::<v1::LogEntry>(&message.payload, BODY_MAX)
-                .map_err(|error| broken(&error))?;
-            let entry = LogEntry::try_from(entry).map_err(|error| broken(&error))?;
-            batch.push((position, entry));
+            batch.push((position, read(&message.payload)));
             next = if batch.len() < max {
                 self.stream.next().now_or_never()
             } else {
@@ -275,6 +272,12 @@ impl LogReader {
         }
         Ok(batch)
     }
+}
+
+fn read(payload: &[u8]) -> Result<LogEntry, BusError> {
+    let entry =
+        envelope::open::<v1::LogEntry>(payload, BODY_MAX).map_err(|error| broken(&error))?;
+    LogEntry::try_from(entry).map_err(|error| broken(&error))
 }
 
 fn broken(error: &dyn std::fmt::Display) -> BusError {
