@@ -178,6 +178,9 @@ impl Speaker {
 
     async fn take(&self, watermark: Watermark) {
         self.status.set_watched(watermark.watched);
+        if watermark.refused.is_none() {
+            self.status.time.told(watermark.server_time);
+        }
         if watermark.refused.is_none() && watermark.want_revision > self.status.taken() {
             self.status.reread.notify_one();
         }

@@ -247,10 +247,12 @@ impl JobTask {
         let mut settling = self.job.intended.clone();
         settling.retain(|target, _| !self.job.reported.contains_key(target));
         let (intents, intended) = mpsc::channel(EVENTS);
+        let (time, end) = (&self.context.status.time, self.job.want.not_after);
+        time.settled(end, &self.context.stop).await;
         let bounds = WorkBounds {
             intents: Some(intents),
             settling,
-            not_after: Some(self.job.want.not_after),
+            not_after: Some(time.as_here(end)),
             reported_before: before,
             hold: Some(self.context.full.clone()),
             drain: Some(stop.clone()),
@@ -440,7 +442,7 @@ async fn fetch(context: &JobContext, job: JobId) -> Option<SiteWork> {
 }
 
 async fn until(context: &JobContext, end: tvtfleet_proto::model::time::UtcMillis) {
-    tokio::time::sleep(end.since(context.devices.clock.now())).await;
+    context.status.time.until(end, &context.stop).await;
 }
 
 async fn note_ended(mut file: JobFile, told: Sequence) {

@@ -103,8 +103,13 @@ impl Jobs {
         if let (Some(pushes), Some(operators)) = (&self.pushes, &self.operators) {
             pushes.hand_on(&doc.credentials, operators.list());
         }
+        let time = &self.context.status.time;
+        let ends = doc.jobs.iter().map(|want| want.not_after).min();
+        if let Some(end) = ends {
+            time.settled(end, &self.context.stop).await;
+        }
         let mut done = true;
-        for action in reconcile(&self.known, doc, self.context.devices.clock.now()) {
+        for action in reconcile(&self.known, doc, time.now()) {
             let result = match action {
                 Action::Accept(want) => self.accept(want).await,
                 Action::Decline(want, outcome) => self.decline(want, outcome).await,

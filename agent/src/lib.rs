@@ -14,6 +14,7 @@ pub mod config;
 pub mod credentials;
 mod device;
 pub mod discover;
+mod fleet_time;
 mod found;
 mod heartbeat;
 pub mod identity;

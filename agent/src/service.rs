@@ -218,7 +218,7 @@ impl Parts {
         config: &AgentConfig,
         shutdown: &Shutdown,
     ) -> Result<Option<Bus>, AgentError> {
-        let status = Arc::new(Status::new());
+        let status = Arc::new(Status::new(Arc::clone(&self.devices.clock)));
         let connection = watch::Sender::new(None);
         let (docs_sender, docs) = mpsc::channel(QUEUE);
         let (writer, writing) = Writer::new(Arc::clone(&self.spool));

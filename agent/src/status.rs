@@ -1,11 +1,14 @@
 //! What the parts of an agent tell each other about its state.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
+use tvtfleet_bus::clock::Clock;
 use tvtfleet_proto::model::agent::Progress;
 use tvtfleet_proto::model::id::{JobId, WantRevision};
+
+use crate::fleet_time::FleetTime;
 
 /// The state of an agent, as far as the coordinator hears of it.
 #[derive(Debug)]
@@ -18,16 +21,19 @@ pub(crate) struct Status {
     rotate: watch::Sender<bool>,
     /// The want document should be read again.
     pub(crate) reread: Notify,
+    /// The coordinator's time.
+    pub(crate) time: FleetTime,
 }
 
 impl Status {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             taken: watch::Sender::new(WantRevision(0)),
             progress: Mutex::default(),
             watched: watch::Sender::new(false),
             rotate: watch::Sender::new(false),
             reread: Notify::new(),
+            time: FleetTime::new(clock),
         }
     }
 

@@ -50,6 +50,8 @@ struct Agent {
     last_seen: Option<UtcMillis>,
     /// When it was heard since this program started.
     heard: Option<Instant>,
+    /// Another box has enrolled since it was heard.
+    vacant: bool,
     next: Sequence,
     spool_bytes: u64,
     clock_skew_ms: i64,
@@ -116,6 +118,13 @@ impl Presence {
         }
     }
 
+    /// Another box has enrolled for a site: the one before does not keep the place any more, unless it is
+    /// heard before the new one.
+    pub(crate) fn succeeded(&mut self, site: &SiteId) {
+        let agent = self.agents.entry(site.clone()).or_default();
+        (agent.heard, agent.vacant) = (None, true);
+    }
+
     /// A site was added.
     pub(crate) fn add(&mut self, site: &SiteId) {
         self.agents.entry(site.clone()).or_default();
@@ -126,7 +135,9 @@ impl Presence {
     pub(crate) fn is_alive(&self, site: &SiteId, now: Instant) -> bool {
         self.agents.get(site).is_some_and(|agent| {
             let silent_since = agent.heard.unwrap_or(self.started);
-            agent.spool.is_some() && now.duration_since(silent_since) <= self.offline_after
+            agent.spool.is_some()
+                && !agent.vacant
+                && now.duration_since(silent_since) <= self.offline_after
         })
     }
 
@@ -394,6 +405,7 @@ pub(crate) fn refusal(epoch: Epoch, code: ErrorCode, now: Moment) -> Watermark {
 impl Agent {
     fn heard(&mut self, now: Moment) {
         self.heard = Some(now.instant);
+        self.vacant = false;
         self.last_seen = Some(now.utc);
         self.unsaved = true;
     }

@@ -23,7 +23,6 @@ use tvtfleet_tests::intruder::{Intruder, key_in};
 const SITE: &str = "acme/depot-1";
 /// A site without an agent: nothing that it sends is refused for want of a signature.
 const OPEN: &str = "acme/open";
-const PASSWORD: &str = "Fleet-2026";
 /// An answer must come within this time; refusals at the door take a second on purpose.
 const ANSWER: Duration = Duration::from_secs(20);
 /// Requests under way at once.
@@ -259,8 +258,6 @@ async fn quarantined(fleet: &GovernedFleet) -> Option<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_arrives_stops_anybody() {
-    use std::os::unix::fs::PermissionsExt as _;
-
     let spec = FleetSpec {
         sites: 1,
         ..FleetSpec::new(51, 3)
@@ -269,29 +266,13 @@ async fn nothing_that_arrives_stops_anybody() {
     // As one of several replicas, so that it hears their subjects too.
     let mut fleet = GovernedFleet::start(1, &["acme"], "[replica]\nname = 'a'\n").await;
     fleet.agent_lines = "[limits]\nheartbeat_ms = 1000\n".to_owned();
-    let inventories =
-        tvt_sim::save_inventories(&fleet.path("inventories"), &simulator.inventory()).unwrap();
-    let credentials = fleet.path("credentials.toml");
-    let text = format!(
-        "default = \"recorders\"\n[credentials.recorders]\nusername = \"admin\"\npassword = \"{PASSWORD}\"\n"
-    );
-    std::fs::write(&credentials, text).unwrap();
-    std::fs::set_permissions(&credentials, std::fs::Permissions::from_mode(0o600)).unwrap();
+    fleet.give_credentials();
     fleet.joined("one", SITE).await;
     fleet.start_agent("one");
     fleet.until_online(SITE).await;
-    for words in [
-        &["sites", "add", OPEN][..],
-        &[
-            "inventory",
-            "import",
-            inventories.last().unwrap().to_str().unwrap(),
-            "--site",
-            SITE,
-        ],
-    ] {
-        let _ = fleet.as_operator("admin", words).await.ended(0);
-    }
+    let open = ["sites", "add", OPEN];
+    let _ = fleet.as_operator("admin", &open).await.ended(0);
+    fleet.import(SITE, &simulator).await;
     let before = quarantined(&fleet).await.unwrap();
 
     // Everything that the coordinator's account may: more than any agent or operator.
@@ -369,7 +350,12 @@ async fn nothing_that_arrives_stops_anybody() {
     })
     .await;
 
-    // And everybody works as before.
+    // And everybody works as before. A replica sees that its log was written to when it writes itself.
+    eventually("the coordinator leads and stores", || async {
+        let add = fleet.as_operator("admin", &["sites", "add", "acme/late"]);
+        (add.await.code == Some(0)).then_some(())
+    })
+    .await;
     fleet.until_online(SITE).await;
     let scan = ["scan", "--all", "--format", "json"];
     let said = fleet.as_operator("admin", &scan).await.ended(0);

@@ -31,6 +31,7 @@ mod hostile_messages;
 mod local_scan;
 mod local_snapshot;
 mod login_budget;
+mod mishaps;
 mod netsdk;
 mod netsdk_asks;
 mod nothing_lost;

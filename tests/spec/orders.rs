@@ -1,8 +1,6 @@
 //! Jobs that change devices are done only as an operator signed them: with the files of
 //! `tvtctl admin init`, and a coordinator in the hands of somebody else.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use tvt_sim::{FleetSpec, Options, Simulator};
 use tvtfleet_bus::trust::{ChangeOrder, KeyPair, OperatorList, SignedDocument, key_of_credentials};
 use tvtfleet_bus::want::{read_stored, write_want};
@@ -13,7 +11,6 @@ use tvtfleet_proto::model::want::{JobWant, WantDoc};
 use tvtfleet_tests::eventually;
 use tvtfleet_tests::governed::GovernedFleet;
 
-const PASSWORD: &str = "Fleet-2026";
 const SITE: &str = "acme/depot-1";
 
 /// A fleet with one site whose recorders may be changed, and its agent, which has joined and waits to
@@ -34,18 +31,9 @@ async fn changeable() -> (GovernedFleet, Simulator) {
         "[policy]\nasks = ['services', 'set-services']\n\
          [web]\nhttps_ports = []\nhttp_ports = {web:?}\n"
     );
-    let credentials = fleet.path("credentials.toml");
-    let text = format!(
-        "default = \"recorders\"\n[credentials.recorders]\nusername = \"admin\"\npassword = \"{PASSWORD}\"\n"
-    );
-    std::fs::write(&credentials, text).unwrap();
-    std::fs::set_permissions(&credentials, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let inventories =
-        tvt_sim::save_inventories(&fleet.path("inventories"), &simulator.inventory()).unwrap();
+    fleet.give_credentials();
     fleet.joined("one", SITE).await;
-    let file = inventories.last().unwrap().to_str().unwrap().to_owned();
-    let import = ["inventory", "import", &file, "--site", SITE];
-    let _ = fleet.as_operator("admin", &import).await.ended(0);
+    fleet.import(SITE, &simulator).await;
     (fleet, simulator)
 }
 

@@ -11,10 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_nats::ConnectOptions;
 use futures_util::StreamExt as _;
 use tvt_sim::{FleetSpec, Options, Simulator};
+use tvtfleet_tests::fleet::PASSWORD;
 use tvtfleet_tests::governed::GovernedFleet;
-
-/// The password of generated recorders: test data of the simulator.
-const PASSWORD: &str = "Fleet-2026";
 
 /// The most that is unpacked of one part, in bytes.
 const UNPACKED_MAX: u64 = 1 << 20;
@@ -82,24 +80,49 @@ fn processes(folder: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// What an operator does with a fleet: each leaves files, messages and rows behind.
+const RUN: [&str; 14] = [
+    "scan --all -o all.json -o all.csv -o all.xlsx --xlsx sites",
+    "run clock --all",
+    "run users --all --format json",
+    "run camera-logins --all --format json",
+    "run set-services --all --set rtsp=false --yes",
+    "snapshot --all --all-channels -o pictures",
+    "scan --all -o again.json",
+    "diff all.json again.json",
+    "inventory export -o known.csv",
+    "jobs list",
+    "status",
+    "doctor --format json",
+    "audit list --format json",
+    "credentials list",
+];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_stays_in_the_file_of_its_site() {
     let spec = FleetSpec {
         sites: 1,
         channels: 2,
+        web: true,
         broken: BTreeMap::new(),
         ..FleetSpec::new(17, 4)
     };
     let simulator = Simulator::start(spec.generate().unwrap(), Options::default()).unwrap();
     let mut fleet = GovernedFleet::start(1, &["acme"], "").await;
-    let inventories = fleet.path("inventories");
-    let inventories = tvt_sim::save_inventories(&inventories, &simulator.inventory()).unwrap();
-    let credentials = fleet.path("credentials.toml");
-    let text = format!(
-        "default = \"recorders\"\n[credentials.recorders]\nusername = \"admin\"\npassword = \"{PASSWORD}\"\n"
+    fleet.give_credentials();
+    let devices = simulator.devices().iter();
+    let web: Vec<u16> = devices
+        .filter_map(|device| Some(device.web_address()?.port()))
+        .collect();
+    fleet.agent_lines = format!(
+        "[policy]\nasks = ['scan', 'clock', 'users', 'camera-logins', 'set-services', 'snapshot']\n\
+         [web]\nhttps_ports = []\nhttp_ports = {web:?}\n"
     );
-    std::fs::write(&credentials, text).unwrap();
-    std::fs::set_permissions(&credentials, std::fs::Permissions::from_mode(0o600)).unwrap();
+    // What is said only when somebody looks for a fault counts as well.
+    fleet.environment = vec![("RUST_LOG", "trace".to_owned())];
+    fleet.kill_coordinator().await;
+    fleet.start_coordinator();
+    fleet.until_answering().await;
 
     // Hears everything that the coordinator's account hears or stores.
     let core = fleet.path("fleet/coordinator/coordinator.creds");
@@ -154,11 +177,14 @@ async fn a_password_stays_in_the_file_of_its_site() {
     assert!(pushed.stdout.contains("accepted"), "{pushed:?}");
     std::fs::remove_file(typed).unwrap();
 
-    let inventory = inventories.last().unwrap().to_str().unwrap();
-    let import = ["inventory", "import", inventory, "--site", "acme/depot-1"];
-    let _ = fleet.as_operator("admin", &import).await.ended(0);
-    let scan = ["scan", "--all", "-o", "all.json"];
-    let said = fleet.as_operator("admin", &scan).await.ended(0);
+    fleet.import("acme/depot-1", &simulator).await;
+    let mut said = Vec::new();
+    for words in RUN {
+        let words: Vec<&str> = words.split(' ').collect();
+        said.push(fleet.as_operator("admin", &words).await.ended(0));
+    }
+    let backup = ["admin", "backup", "fleet.backup", "--dir", "fleet"];
+    said.push(fleet.ctl(&backup).await.ended(0));
 
     client.publish("test.end", "".into()).await.unwrap();
     client.flush().await.unwrap();
@@ -168,11 +194,11 @@ async fn a_password_stays_in_the_file_of_its_site() {
         !seen.load(Ordering::Relaxed),
         "a message holds the password"
     );
-    for line in
-        fleet
-            .logs()
-            .iter()
-            .chain([&said.stdout, &said.stderr, &pushed.stdout, &pushed.stderr])
+    for line in fleet
+        .logs()
+        .iter()
+        .chain(said.iter().flat_map(|said| [&said.stdout, &said.stderr]))
+        .chain([&pushed.stdout, &pushed.stderr])
     {
         assert!(!line.contains(PASSWORD), "{line}");
     }

@@ -12,7 +12,6 @@ use tvtfleet_tests::governed::GovernedFleet;
 
 const SITE: &str = "acme/depot-1";
 /// The password of generated recorders: test data of the simulator.
-const PASSWORD: &str = "Fleet-2026";
 /// Batches that are forged.
 const FORGED: u64 = 6;
 
@@ -26,28 +25,17 @@ fn epoch(fleet: &GovernedFleet) -> Option<Epoch> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forged_batches_are_refused_and_named_and_take_nobodys_place() {
-    use std::os::unix::fs::PermissionsExt as _;
-
     let spec = FleetSpec {
         sites: 1,
         ..FleetSpec::new(47, 3)
     };
     let simulator = Simulator::start(spec.generate().unwrap(), Options::default()).unwrap();
     let mut fleet = GovernedFleet::start(1, &["acme"], "").await;
-    let inventories =
-        tvt_sim::save_inventories(&fleet.path("inventories"), &simulator.inventory()).unwrap();
-    let credentials = fleet.path("credentials.toml");
-    let text = format!(
-        "default = \"recorders\"\n[credentials.recorders]\nusername = \"admin\"\npassword = \"{PASSWORD}\"\n"
-    );
-    std::fs::write(&credentials, text).unwrap();
-    std::fs::set_permissions(&credentials, std::fs::Permissions::from_mode(0o600)).unwrap();
+    fleet.give_credentials();
     fleet.joined("one", SITE).await;
     fleet.start_agent("one");
     fleet.until_online(SITE).await;
-    let inventory = inventories.last().unwrap().to_str().unwrap();
-    let import = ["inventory", "import", inventory, "--site", SITE];
-    let _ = fleet.as_operator("admin", &import).await.ended(0);
+    fleet.import(SITE, &simulator).await;
 
     // A server in wrong hands, which knows the numbers that the agent will use next.
     let site: SiteId = SITE.parse().unwrap();

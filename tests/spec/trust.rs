@@ -12,11 +12,27 @@ use tvtfleet_tests::{PATIENCE, eventually};
 
 /// Everybody may do what is theirs, and nothing else: what an agent, an operator and a newcomer can
 /// publish and hear.
+async fn permissions(servers: usize) {
+    let fleet = GovernedFleet::start(servers, &["acme", "blue"], "").await;
+    fleet.joined("one", "acme/depot-1").await;
+    for server in 0..servers {
+        check_permissions(&fleet, &fleet.url_of(server)).await;
+    }
+}
+
 #[tokio::test]
 async fn the_permissions_are_what_each_needs() {
-    let fleet = GovernedFleet::start(1, &["acme", "blue"], "").await;
-    fleet.joined("one", "acme/depot-1").await;
-    let agent = Intruder::with(&fleet, "one/identity/agent.creds").await;
+    permissions(1).await;
+}
+
+#[tokio::test]
+async fn the_permissions_are_the_same_on_every_server_of_a_cluster() {
+    permissions(3).await;
+}
+
+async fn check_permissions(fleet: &GovernedFleet, url: &str) {
+    let at = |credentials| Intruder::at(fleet, url.to_owned(), credentials);
+    let agent = at("one/identity/agent.creds").await;
     let key = key_in(&std::fs::read_to_string(fleet.path("one/identity/agent.creds")).unwrap());
     let inbox = format!("_INBOX.{key}.*");
     agent
@@ -70,7 +86,7 @@ async fn the_permissions_are_what_each_needs() {
     let operator = "fleet/operators/admin/operator.creds";
     let own = key_in(&std::fs::read_to_string(fleet.path(operator)).unwrap());
     let request = format!("tvt.v1.api.{own}.site.list");
-    Intruder::with(&fleet, operator)
+    at(operator)
         .await
         .check(
             [
@@ -87,7 +103,7 @@ async fn the_permissions_are_what_each_needs() {
             [&[], &[">", "tvt.v1.api.>", "tvt.v1.push.>", "_INBOX.>"]],
         )
         .await;
-    Intruder::with(&fleet, "one/identity/boot.creds")
+    at("one/identity/boot.creds")
         .await
         .check(
             [

@@ -17,12 +17,22 @@ use crate::program::{Program, Running};
 use crate::wait::{ELECTIONS, PATIENCE, eventually, eventually_within};
 
 /// The password of generated recorders: test data of the simulator.
-const PASSWORD: &str = "Fleet-2026";
+pub const PASSWORD: &str = "Fleet-2026";
 /// How long one `tvtctl` command of a test may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(90);
 
 /// The customer and name of each site, in the order in which the simulator deals out recorders.
 pub const SITES: [&str; 3] = ["acme/north", "acme/south", "globex/harbour"];
+
+/// Writes the `credentials.toml` with which an agent logs in at generated recorders.
+pub(crate) fn save_credentials(folder: &Path) {
+    let file = folder.join("credentials.toml");
+    let text = format!(
+        "default = \"recorders\"\n\n[credentials.recorders]\nusername = \"admin\"\npassword = \"{PASSWORD}\"\n"
+    );
+    fs::write(&file, text).expect("a credentials file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("its mode");
+}
 
 /// What a command printed and how it ended.
 #[derive(Debug)]
@@ -140,12 +150,7 @@ impl TestFleet {
         let inventories =
             tvt_sim::save_inventories(&folder.path().join("inventories"), &simulator.inventory())
                 .expect("inventories");
-        let credentials = folder.path().join("credentials.toml");
-        let text = format!(
-            "default = \"recorders\"\n\n[credentials.recorders]\nusername = \"admin\"\npassword = \"{PASSWORD}\"\n"
-        );
-        fs::write(&credentials, text).expect("a credentials file");
-        fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).expect("its mode");
+        save_credentials(folder.path());
         let inventories = inventories.into_iter().skip(1).collect();
         Self {
             simulator,

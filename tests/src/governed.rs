@@ -1,7 +1,7 @@
 //! A fleet with accounts, as `tvtctl admin init` makes it: its servers, its coordinator and its agents
 //! as the programs that are shipped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tvt_sim::Simulator;
 
-use crate::fleet::Said;
+use crate::clock;
+use crate::fleet::{Said, save_credentials};
 use crate::nats::locate;
 use crate::program::{Program, Running};
 use crate::wait::eventually;
@@ -27,6 +29,10 @@ pub struct GovernedFleet {
     agents: BTreeMap<String, Running>,
     /// Lines that every agent's configuration gets.
     pub agent_lines: String,
+    /// What every program that is started finds in its environment.
+    pub environment: Vec<(&'static str, String)>,
+    /// Whose clock is off.
+    clocks: BTreeSet<String>,
 }
 
 struct Server(Child);
@@ -55,6 +61,8 @@ impl GovernedFleet {
             coordinator: None,
             agents: BTreeMap::new(),
             agent_lines: String::new(),
+            environment: Vec::new(),
+            clocks: BTreeSet::new(),
         };
         let mut init: Vec<String> = ["admin", "init", "fleet", "--listen", "127.0.0.1"]
             .map(str::to_owned)
@@ -100,7 +108,28 @@ impl GovernedFleet {
     /// The address of the first server.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("tls://127.0.0.1:{}", self.ports[0])
+        self.url_of(0)
+    }
+
+    /// The address of a server, counted from 0.
+    #[must_use]
+    pub fn url_of(&self, server: usize) -> String {
+        format!("tls://127.0.0.1:{}", self.ports[server])
+    }
+
+    /// Sets the clock of an agent, of an operator or of the `coordinator` so many seconds forward, or back
+    /// where negative, in programs of theirs that are started from now on.
+    ///
+    /// # Panics
+    ///
+    /// There is no C compiler.
+    pub fn set_clock(&mut self, whose: &str, seconds: i64) {
+        if self.clocks.is_empty() {
+            clock::library(self.folder()).expect("a library for clocks");
+        }
+        let file = self.path(&format!("clock-{whose}"));
+        fs::write(file, (seconds * 1000).to_ne_bytes()).expect("our own file");
+        self.clocks.insert(whose.to_owned());
     }
 
     /// Starts the coordinator on its database, which lasts.
@@ -110,7 +139,7 @@ impl GovernedFleet {
     /// It does not start.
     pub fn start_coordinator(&mut self) {
         let config = self.path("fleet/coordinator/coordinator.toml");
-        let program = self.program("tvt-coordinator");
+        let program = self.program_of("coordinator", "tvt-coordinator");
         self.coordinator = Some(program.args(["run", "--config"]).args([config]).spawn());
     }
 
@@ -155,7 +184,8 @@ impl GovernedFleet {
     /// It takes longer than a test may.
     pub async fn as_operator(&self, name: &str, arguments: &[&str]) -> Said {
         let config = self.path(&format!("fleet/operators/{name}/tvtctl.toml"));
-        let program = self.program("tvtctl").env("TVT_CTL_CONFIG", config);
+        let program = self.program_of(name, "tvtctl");
+        let program = program.env("TVT_CTL_CONFIG", config);
         program.args(arguments).run(COMMAND_LIMIT).await.into()
     }
 
@@ -186,9 +216,27 @@ impl GovernedFleet {
     ///
     /// It takes longer than a test may.
     pub async fn join(&self, agent: &str, string: &str) -> Said {
-        let program = self.program("tvt-agent");
+        let program = self.program_of(agent, "tvt-agent");
         let program = program.args(["join", string, "--data-dir", agent]);
         program.run(COMMAND_LIMIT).await.into()
+    }
+
+    /// Gives agents that are started from now on the credential of generated recorders.
+    pub fn give_credentials(&self) {
+        save_credentials(self.folder());
+    }
+
+    /// Writes the recorders of a simulator into the inventory of a site.
+    ///
+    /// # Panics
+    ///
+    /// It is refused.
+    pub async fn import(&self, site: &str, simulator: &Simulator) {
+        let files = tvt_sim::save_inventories(&self.path("inventories"), &simulator.inventory());
+        let files = files.expect("inventories");
+        let file = files.last().and_then(|file| file.to_str()).expect("a file");
+        let import = ["inventory", "import", file, "--site", site];
+        let _ = self.as_operator("admin", &import).await.ended(0);
     }
 
     /// Lets an agent join a site.
@@ -214,7 +262,9 @@ impl GovernedFleet {
         }
         text += &self.agent_lines;
         fs::write(&config, text).expect("a configuration");
-        let program = self.program("tvt-agent").args(["run", "--config"]);
+        let program = self
+            .program_of(agent, "tvt-agent")
+            .args(["run", "--config"]);
         let running = program.args([config]).spawn();
         self.agents.insert(agent.to_owned(), running);
     }
@@ -307,7 +357,22 @@ impl GovernedFleet {
     }
 
     fn program(&self, name: &str) -> Program {
-        Program::new(name, self.folder())
+        let program = Program::new(name, self.folder());
+        self.environment
+            .iter()
+            .fold(program, |program, (name, value)| program.env(name, value))
+    }
+
+    /// A program with the clock of who runs it.
+    fn program_of(&self, whose: &str, name: &str) -> Program {
+        let program = self.program(name);
+        if self.clocks.contains(whose) {
+            program
+                .env("LD_PRELOAD", self.path("clock.so"))
+                .env("TVT_CLOCK_OFFSET", self.path(&format!("clock-{whose}")))
+        } else {
+            program
+        }
     }
 
     fn folder(&self) -> &Path {

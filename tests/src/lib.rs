@@ -12,6 +12,7 @@
 )]
 
 pub mod bridge;
+pub(crate) mod clock;
 pub mod collector;
 pub mod exchange;
 pub mod fleet;

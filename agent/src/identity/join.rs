@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tvtfleet_bus::clock::Clock;
 use tvtfleet_bus::trust::{JoinString, KeyPair, credentials, prove_join};
+use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::wire::v1;
 use tvtfleet_proto::wire::v1::enrol_request::Kind;
 
@@ -39,9 +40,7 @@ pub async fn join(
         return Err(IdentityError::Joined(known.site().clone()));
     }
     let ticket = string.ticket()?;
-    if clock.now() > ticket.expires_at() {
-        return Err(IdentityError::Expired(ticket.expires_at()));
-    }
+    let expires_at = ticket.expires_at();
     let boot = KeyPair::from_seed(&string.boot_seed).map_err(IdentityError::key)?;
     let beginning = Beginning {
         site: ticket.site()?,
@@ -62,7 +61,15 @@ pub async fn join(
         hostname,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     });
-    let granted = ask_as_newcomer(identity.urls(), kind, &identity).await?;
+    let granted = ask_as_newcomer(identity.urls(), kind, &identity).await;
+    // The coordinator decides: a box without a battery may not know what day it is.
+    let granted = granted.map_err(|error| {
+        if error.code() == ErrorCode::TrustRefused && clock.now() > expires_at {
+            IdentityError::Expired(expires_at)
+        } else {
+            error
+        }
+    })?;
     identity.store_token(&granted.token)?;
     let identity = identity.finish(data_dir)?;
     Ok(Joined {

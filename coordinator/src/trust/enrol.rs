@@ -205,14 +205,15 @@ async fn enrol(
             if enrolled && is_new {
                 rows::append(db, row)?;
             }
-            Ok(enrolled)
+            Ok((enrolled, is_new))
         })
         .await?;
     core.audited.notify_one();
-    if !enrolled {
-        return Err(Refusal::Used);
+    match enrolled {
+        (false, _) => return Err(Refusal::Used),
+        (true, true) => core.presence().succeeded(&site),
+        (true, false) => {}
     }
-    core.presence().add(&site);
     tracing::info!(tvt.site.id = %site, agent = agent.user_key, hostname = agent.hostname, "agent enrolled");
     Ok(agent)
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use super::Outcome;
 use super::line::{Line, State};
 use super::stage::Stage;
-use super::{Outcome, clock};
+use crate::clock;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

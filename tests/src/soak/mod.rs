@@ -5,7 +5,6 @@
 
 mod allowance;
 mod books;
-mod clock;
 mod dice;
 mod fault;
 mod line;

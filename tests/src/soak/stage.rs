@@ -9,10 +9,10 @@ use uuid::Uuid;
 use super::Outcome;
 use super::allowance::Allowances;
 use super::books;
-use super::clock;
 use super::dice::Dice;
 use super::fault::{self, FAULTS, Fault};
 use super::line::Line;
+use crate::clock;
 use crate::fleet::TestFleet;
 use crate::nats::NatsServer;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Makes the library. The error says why there is none.
-pub(super) fn library(folder: &Path) -> Result<PathBuf, String> {
+pub(crate) fn library(folder: &Path) -> Result<PathBuf, String> {
     let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
     fs::write(&source, include_str!("clock.c")).expect("our own folder");
     let made = Command::new("cc")
@@ -23,7 +23,7 @@ pub(super) fn library(folder: &Path) -> Result<PathBuf, String> {
 }
 
 /// Sets a clock so many milliseconds forward or back.
-pub(super) fn set(file: &Path, millis: i64) {
+pub(crate) fn set(file: &Path, millis: i64) {
     let file = File::options().write(true).open(file).expect("a clock");
     // Never shorter in between: the program looks at it all the time.
     file.write_all_at(&millis.to_ne_bytes(), 0)
