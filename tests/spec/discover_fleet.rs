@@ -4,115 +4,14 @@
 //! Needs root and the `ip` command. Without them each test says so and does nothing.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::fs;
 
 use calamine::Reader as _;
 use serde_json::{Value, json};
-use tvt_sim::FleetSpec;
 use tvtfleet_tests::eventually;
-use tvtfleet_tests::fleet::TestFleet;
-use tvtfleet_tests::netns::{Lab, Relay, mac, recorder};
-
-/// The password of the recorders: test data.
-const PASSWORD: &str = "Fleet-2026";
-
-/// A site with its network, and its agent in there.
-struct Site {
-    lab: Lab,
-    name: &'static str,
-    relay: (u16, Relay),
-    policy: String,
-    agent: Option<Child>,
-}
-
-impl Site {
-    fn new(fleet: &TestFleet, lab: Lab, name: &'static str, policy: &str) -> Self {
-        let url = fleet.nats.url();
-        let port = url.rsplit_once(':').unwrap().1.parse().unwrap();
-        let relay = lab.relay("agent", port);
-        let mut site = Self {
-            lab,
-            name,
-            relay,
-            policy: policy.to_owned(),
-            agent: None,
-        };
-        site.start();
-        site
-    }
-
-    fn start(&mut self) {
-        let folder = self.lab.folder().to_owned();
-        let (tenant, site) = self.name.split_once('/').unwrap();
-        let credentials = folder.join("credentials.toml");
-        let text = format!(
-            "default = \"r\"\n[credentials.r]\nusername = \"admin\"\npassword = \"{PASSWORD}\"\n"
-        );
-        fs::write(&credentials, text).unwrap();
-        fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).unwrap();
-        let text = format!(
-            "tenant = {tenant:?}\nsite = {site:?}\ndata_dir = {:?}\ncredentials_file = {credentials:?}\n\
-             [nats]\nurls = [\"nats://127.0.0.1:{}\"]\ninsecure_dev = true\n\
-             [limits]\nheartbeat_ms = 1000\n[policy]\n{}\n",
-            folder.join("agent"),
-            self.relay.0,
-            self.policy,
-        );
-        let config = folder.join("agent.toml");
-        fs::write(&config, text).unwrap();
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(folder.join("agent.log"))
-            .unwrap();
-        let agent = self
-            .lab
-            .command("agent", "tvt-agent")
-            .args(["run", "--config"])
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.agent = Some(agent);
-    }
-
-    fn kill(&mut self) {
-        if let Some(mut agent) = self.agent.take() {
-            agent.kill().unwrap();
-            agent.wait().unwrap();
-        }
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        self.kill();
-        if std::thread::panicking() {
-            let log = fs::read_to_string(self.lab.folder().join("agent.log"));
-            println!("{}:\n{}", self.name, log.unwrap_or_default());
-        }
-    }
-}
-
-/// Coordinator and NATS, without any agent.
-async fn centre(sites: &[&str]) -> TestFleet {
-    let spec = FleetSpec {
-        sites: 1,
-        ..FleetSpec::new(11, 1)
-    };
-    let mut fleet = TestFleet::empty(&spec, Duration::ZERO).await;
-    fleet.start_coordinator();
-    fleet.until_answering().await;
-    for site in sites {
-        let _ = fleet.ctl(&["sites", "add", site]).await.ended(0);
-    }
-    fleet
-}
+use tvtfleet_tests::fleet::{PASSWORD, TestFleet};
+use tvtfleet_tests::netns::{Lab, mac, recorder};
+use tvtfleet_tests::outpost::Outpost;
 
 /// A LAN at 192.168.1.0/24 with these last bytes in use.
 fn lan(test: &str, hosts: &[u8]) -> Option<Lab> {
@@ -246,9 +145,9 @@ async fn sites_with_the_same_addresses_report_their_own_devices() {
     north.simulate("site", &[at(50, 1)]);
     north.simulate("site", &[at(51, 2)]);
     south.simulate("site", &[at(50, 3)]);
-    let fleet = centre(&["acme/north", "acme/south"]).await;
-    let mut north = Site::new(&fleet, north, "acme/north", "");
-    let _south = Site::new(&fleet, south, "acme/south", "");
+    let fleet = TestFleet::centre(&["acme/north", "acme/south"]).await;
+    let mut north = Outpost::new(&fleet, north, "acme/north", "");
+    let _south = Outpost::new(&fleet, south, "acme/south", "");
     fleet.until_online(2).await;
 
     let words = [
@@ -349,8 +248,8 @@ async fn what_was_found_is_scanned_where_it_may_get_a_credential() {
     let mut stranger = at(61, 2);
     stranger["mac"] = "02:00:00:00:00:02".into();
     lab.simulate("site", &[at(60, 1), stranger]);
-    let fleet = centre(&["acme/north"]).await;
-    let _site = Site::new(&fleet, lab, "acme/north", "");
+    let fleet = TestFleet::centre(&["acme/north"]).await;
+    let _site = Outpost::new(&fleet, lab, "acme/north", "");
     fleet.until_online(1).await;
 
     let words = [
@@ -411,10 +310,10 @@ async fn the_owner_of_a_site_has_the_last_word() {
         return;
     };
     open.simulate("site", &[at(70, 1), at(71, 2)]);
-    let fleet = centre(&["acme/open", "acme/closed"]).await;
+    let fleet = TestFleet::centre(&["acme/open", "acme/closed"]).await;
     let policy = "rate_max = 120\nexcludes = [\"192.168.1.71\"]";
-    let _open = Site::new(&fleet, open, "acme/open", policy);
-    let _closed = Site::new(&fleet, closed, "acme/closed", "networks = [\"10.0.0.0/8\"]");
+    let _open = Outpost::new(&fleet, open, "acme/open", policy);
+    let _closed = Outpost::new(&fleet, closed, "acme/closed", "networks = [\"10.0.0.0/8\"]");
     fleet.until_online(2).await;
 
     let words = [

@@ -28,6 +28,7 @@ mod fleet_trace;
 mod fuzz_corpus;
 mod history;
 mod hostile_messages;
+mod lines;
 mod local_scan;
 mod local_snapshot;
 mod login_budget;

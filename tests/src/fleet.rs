@@ -207,6 +207,37 @@ impl TestFleet {
         self.peers = nodes;
     }
 
+    /// Coordinator and NATS with these sites, without any agent or recorder that counts.
+    ///
+    /// # Panics
+    ///
+    /// One of them does not start.
+    pub async fn centre(sites: &[&str]) -> Self {
+        let spec = FleetSpec {
+            sites: 1,
+            ..FleetSpec::new(11, 1)
+        };
+        let mut fleet = Self::empty(&spec, Duration::ZERO).await;
+        fleet.start_coordinator();
+        fleet.until_answering().await;
+        for site in sites {
+            let _ = fleet.ctl(&["sites", "add", site]).await.ended(0);
+        }
+        fleet
+    }
+
+    /// The port of the first server.
+    ///
+    /// # Panics
+    ///
+    /// It has none.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let url = self.nats.url();
+        let port = url.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        port.expect("an address with a port")
+    }
+
     /// The addresses of all servers.
     #[must_use]
     pub fn urls(&self) -> Vec<String> {

@@ -23,6 +23,7 @@ pub mod intruder;
 pub mod line;
 pub mod nats;
 pub mod netns;
+pub mod outpost;
 pub mod pcap;
 pub mod program;
 pub mod sample;

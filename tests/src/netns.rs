@@ -4,18 +4,23 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::program::workspace_binary;
 use crate::wire::Witness;
+
+/// How long a connection over a cable may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// Namespaces of one test; removed when dropped.
 #[derive(Debug)]
@@ -145,7 +150,7 @@ impl Lab {
     /// Watches the probes that come into a namespace.
     #[must_use]
     pub fn watch(&self, namespace: &str) -> Witness {
-        Witness::new(&Path::new("/run/netns").join(self.name(namespace)))
+        Witness::new(&self.path(namespace))
     }
 
     /// Starts recorders; when this returns, they answer.
@@ -213,26 +218,66 @@ impl Lab {
     ///
     /// The namespace cannot be entered.
     pub fn relay(&self, namespace: &str, port: u16) -> (u16, Relay) {
-        let path = format!("/run/netns/{}", self.name(namespace));
-        // A socket belongs to the namespace of the thread that makes it, wherever it is used.
-        let entered = std::thread::spawn(move || {
-            let file = File::open(path).expect("the namespace");
-            rustix::thread::move_into_link_name_space(
-                file.as_fd(),
-                Some(rustix::thread::LinkNameSpaceType::Network),
-            )
-            .expect("the way into the namespace");
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port")
+        let target = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (near, relay) = self.pass(namespace, from, move || TcpStream::connect(target));
+        (near.port(), relay)
+    }
+
+    /// As [`Lab::relay`], over a cable: `address` is the far end's, in the namespace `far`.
+    ///
+    /// # Panics
+    ///
+    /// A namespace cannot be entered.
+    pub fn relay_over(
+        &self,
+        namespace: &str,
+        far: &str,
+        address: Ipv4Addr,
+        port: u16,
+    ) -> (u16, Vec<Relay>) {
+        let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let end = SocketAddr::from((address, 0));
+        let (end, outer) = self.pass(far, end, move || TcpStream::connect(server));
+        let path = self.path(namespace);
+        let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (near, inner) = self.pass(namespace, from, move || {
+            let path = path.clone();
+            async move {
+                // A thread of its own makes the socket; it waits no longer than the far end may take.
+                let made = move || {
+                    let connect = move || std::net::TcpStream::connect_timeout(&end, CONNECT);
+                    within(path, connect)
+                };
+                let stream = tokio::task::spawn_blocking(made).await??;
+                stream.set_nonblocking(true)?;
+                TcpStream::from_std(stream)
+            }
         });
-        let listener = entered.join().expect("a listener");
+        (near.port(), vec![outer, inner])
+    }
+
+    /// Accepts connections in a namespace and joins each to one that `connect` makes.
+    fn pass<F>(
+        &self,
+        namespace: &str,
+        from: SocketAddr,
+        connect: impl Fn() -> F + Send + 'static,
+    ) -> (SocketAddr, Relay)
+    where
+        F: Future<Output = std::io::Result<TcpStream>> + Send + 'static,
+    {
+        let listener = within(self.path(namespace), move || {
+            std::net::TcpListener::bind(from).expect("a port")
+        });
         listener.set_nonblocking(true).expect("a listener");
-        let near = listener.local_addr().expect("its address").port();
-        let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+        let near = listener.local_addr().expect("its address");
+        let listener = TcpListener::from_std(listener).expect("a listener");
         let task = tokio::spawn(async move {
             while let Ok((mut inner, _)) = listener.accept().await {
+                let connecting = connect();
                 tokio::spawn(async move {
-                    let target = (Ipv4Addr::LOCALHOST, port);
-                    if let Ok(mut outer) = tokio::net::TcpStream::connect(target).await {
+                    if let Ok(mut outer) = connecting.await {
                         // Either end may leave whenever it likes.
                         let _ = tokio::io::copy_bidirectional(&mut inner, &mut outer).await;
                     }
@@ -241,6 +286,25 @@ impl Lab {
         });
         (near, Relay(task))
     }
+
+    fn path(&self, namespace: &str) -> PathBuf {
+        Path::new("/run/netns").join(self.name(namespace))
+    }
+}
+
+/// Does something in a namespace: a socket belongs to that of the thread that makes it, wherever it is
+/// used.
+fn within<T: Send + 'static>(namespace: PathBuf, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let entered = std::thread::spawn(move || {
+        let file = File::open(namespace).expect("the namespace");
+        rustix::thread::move_into_link_name_space(
+            file.as_fd(),
+            Some(rustix::thread::LinkNameSpaceType::Network),
+        )
+        .expect("the way into the namespace");
+        work()
+    });
+    entered.join().expect("work in a namespace")
 }
 
 /// Connections passed on into a namespace, for as long as this lives.
