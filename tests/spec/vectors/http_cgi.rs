@@ -1,12 +1,15 @@
 //! Conversations with recorders' pages: a scripted recorder answers, the session talks.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use base64::Engine as _;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tvtfleet_proto::device::cgi::{self, Command, Reply, Session, Variant};
+use tvtfleet_proto::device::edit::Write;
 use tvtfleet_proto::device::http::{Request, Response, Trouble};
+use tvtfleet_proto::device::xml::Document;
 use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::channel::ChannelStatus;
 use tvtfleet_proto::model::secret::{Credential, Secret};
 
@@ -53,7 +56,7 @@ pub(super) fn exchange(vector: &Value) -> Result<Found, String> {
         steps.push(match outcome {
             Ok(value) => json!({ "result": value }),
             Err(trouble) => json!({"error": {
-                "kind": if trouble.code == ErrorCode::BadAnswer { "response_shape" } else { "nvr_api" },
+                "kind": kind(&trouble),
                 "error_code": trouble.wire_code.map(|code| code.to_string()),
             }}),
         });
@@ -69,8 +72,13 @@ pub(super) fn exchange(vector: &Value) -> Result<Found, String> {
     compare_session(&session, &expected["session"])
 }
 
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 13] = [
     "login",
+    "ensure_services_enabled",
+    "disable_rtsp",
+    "disable_api_server",
+    "change_own_password",
+    "set_platform_access",
     "query_rtsp_server",
     "query_api_server",
     "query_port_config",
@@ -112,11 +120,15 @@ fn step(
     script: &mut Script,
     call: &Value,
 ) -> Result<Value, Trouble> {
+    let method = call["method"].as_str().unwrap_or_default();
+    if let Some(change) = changing(session, credential, script, call) {
+        return change;
+    }
     let mut ask = |session: &mut Session, command: Command| -> Result<Reply, Trouble> {
         let response = script.send(session.ask(&command, credential))?;
         session.read(&response)
     };
-    match call["method"].as_str().unwrap_or_default() {
+    match method {
         "login" => {
             let response = script.send(session.hello())?;
             if session.on_hello(&response)? == Variant::Legacy && script.responses.is_empty() {
@@ -189,6 +201,102 @@ fn step(
                 "port": platform.port, "report_id": platform.report_id}),
             )
         }
+    }
+}
+
+/// Calls that change something; `None` for others.
+fn changing(
+    session: &mut Session,
+    credential: &Credential,
+    script: &mut Script,
+    call: &Value,
+) -> Option<Result<Value, Trouble>> {
+    let mut switch = |name: &str, wanted: &str| {
+        let command = if name == "rtsp" {
+            Command::Rtsp
+        } else {
+            Command::Api
+        };
+        let response = script.send(session.ask(&command, credential))?;
+        let root = session.read(&response)?.root;
+        let settings = BTreeMap::from([(name.to_owned(), wanted.to_owned())]);
+        let plans = cgi::plans(Ask::SetServices, &[(command, root)], None, &settings)?;
+        let writes: Vec<Write> = plans.into_iter().filter_map(|plan| plan.write).collect();
+        let changed = !writes.is_empty();
+        for write in writes {
+            send(session, credential, script, write)?;
+        }
+        Ok::<bool, Trouble>(changed)
+    };
+    Some(match call["method"].as_str().unwrap_or_default() {
+        "ensure_services_enabled" => (|| {
+            let mut on = Map::new();
+            for (name, shown) in [("rtsp", "rtsp"), ("web_api", "api_server")] {
+                if switch(name, "true")? {
+                    on.insert(shown.to_owned(), Value::Bool(true));
+                }
+            }
+            Ok(Value::Object(on))
+        })(),
+        "disable_rtsp" => switch("rtsp", "false").map(|_| Value::Null),
+        "disable_api_server" => switch("web_api", "false").map(|_| Value::Null),
+        "change_own_password" => (|| {
+            let word = |at: usize| Secret::new(call["args"][at].as_str().unwrap_or_default());
+            let write = cgi::set_password(session, &word(0), &word(1))?;
+            send(session, credential, script, write)?;
+            // The new password is tried with a login of its own.
+            *session = Session::default();
+            Ok(Value::Null)
+        })(),
+        "set_platform_access" => {
+            let named = &call["kwargs"];
+            let settings = [
+                ("enabled", "enabled"),
+                ("server", "server_address"),
+                ("port", "port"),
+                ("report_id", "report_id"),
+            ];
+            let settings = settings.map(|(name, key)| {
+                let value = named[key].as_str().map(str::to_owned);
+                (
+                    name.to_owned(),
+                    value.unwrap_or_else(|| named[key].to_string()),
+                )
+            });
+            // pytvt writes without a look; we keep what is not named, which here is nothing.
+            let before = "<response><content><item id=\"NVMS5000\"><switch>false</switch>\
+                <serverAddr/><port/><reportId/></item></content></response>";
+            let root = Document::read(before.as_bytes()).unwrap().root;
+            let documents = [(Command::Platform, root)];
+            let plans = cgi::plans(Ask::SetPlatform, &documents, None, &settings.into());
+            plans.and_then(|plans| {
+                for write in plans.into_iter().filter_map(|plan| plan.write) {
+                    send(session, credential, script, write)?;
+                }
+                Ok(Value::Null)
+            })
+        }
+        _ => return None,
+    })
+}
+
+fn send(
+    session: &mut Session,
+    credential: &Credential,
+    script: &mut Script,
+    write: Write,
+) -> Result<(), Trouble> {
+    let response = script.send(session.request(write.command, write.parts.clone(), credential))?;
+    session.read_change(write.command, &response).map(drop)
+}
+
+fn kind(trouble: &Trouble) -> &'static str {
+    if trouble.code == ErrorCode::BadAnswer {
+        "response_shape"
+    } else if trouble.code == ErrorCode::InterfaceAbsent {
+        "platform_access_disabled"
+    } else {
+        "nvr_api"
     }
 }
 

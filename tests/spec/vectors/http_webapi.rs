@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 use tvtfleet_proto::device::http::{Request, Response};
-use tvtfleet_proto::device::webapi::{Dialect, Query, Scope, flat, lapi};
+use tvtfleet_proto::device::webapi::{Dialect, Query, Scope, flat, lapi, plan};
 use tvtfleet_proto::device::xml::Element;
+use tvtfleet_proto::model::answer::ClockReading;
+use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::channel::{ChannelLabel, ChannelStatus};
 
 use super::http::{Found, covers, kind, same, text, xml};
@@ -16,9 +18,15 @@ pub(super) fn exchange(vector: &Value) -> Result<Found, String> {
         return real_documents_are_not_empty(input);
     }
     let calls = input["calls"].as_array().ok_or("no calls")?;
+    if calls
+        .iter()
+        .all(|call| call["method"] == "get_snapshot_webapi")
+    {
+        return pictures(vector);
+    }
     let [call] = calls.as_slice() else {
-        let name = calls.first().map(|call| call["method"].to_string());
-        return Ok(Found::Absent(name.unwrap_or_default()));
+        let name = calls.first().and_then(|call| call["method"].as_str());
+        return Ok(Found::Absent(name.unwrap_or_default().to_owned()));
     };
     let argument = |at: usize| call["args"].get(at).cloned().unwrap_or(Value::Null);
     let channel = argument(0)
@@ -394,12 +402,66 @@ pub(super) fn flat_request(vector: &Value) -> Result<Found, String> {
                     .map(|(name, value)| (name.as_str(), value.as_str())),
             ))
         }
-        "GetDeviceInfo" => None,
+        "SetDateAndTime" | "GetDeviceInfo" => None,
         other => return Ok(Found::Absent(other.to_owned())),
     };
-    let body = content.map(|content| flat::config(version, content));
+    let body = match content {
+        None if command == "SetDateAndTime" => Some(clock(version, arguments)?),
+        content => content.map(|content| flat::config(version, content)),
+    };
     let sent = flat::request(command, channel, body.as_ref());
     compare_request(&sent, &vector["expected"]).map(|()| Found::Holds)
+}
+
+/// What is sent to a device that has none of it yet.
+fn clock(version: &str, arguments: &Value) -> Result<Element, String> {
+    let names = [
+        ("sync", "mode"),
+        ("time_zone", "time_zone"),
+        ("ntp_server", "ntp_server"),
+        ("ntp_interval_min", "ntp_interval_min"),
+    ];
+    let settings = names.into_iter().filter_map(|(name, key)| {
+        let value = arguments.get(key)?;
+        let value = value.as_str().map(str::to_owned);
+        Some((
+            name.to_owned(),
+            value.unwrap_or_else(|| arguments[key].to_string()),
+        ))
+    });
+    let before = format!(
+        "<config version={version:?}><time><timezoneInfo/><synchronizeInfo/></time></config>"
+    );
+    let root = xml(&before)?;
+    let (reading, now) = (ClockReading::default(), 0);
+    let clock = Some((&reading, now));
+    let plan = plan(Ask::SetClock, &root, None, &settings.collect(), clock);
+    let write = plan.map_err(|trouble| trouble.to_string())?.write;
+    write
+        .and_then(|write| write.parts.into_iter().next())
+        .ok_or("nothing to send".to_owned())
+}
+
+/// Pictures by the dialect that a device speaks, one request for each.
+fn pictures(vector: &Value) -> Result<Found, String> {
+    let requests = vector["expected"]["requests"]
+        .as_array()
+        .ok_or("no requests")?;
+    for expected in requests {
+        let path = text(expected, "path")?;
+        let (dialect, number) = match path.strip_prefix("/LAPI/V1.0/Image/Channels/") {
+            Some(rest) => (Dialect::Lapi, rest.split('/').next()),
+            None => (Dialect::Flat, path.rsplit('/').next()),
+        };
+        let channel = number
+            .and_then(|number| number.parse().ok())
+            .ok_or("no channel")?;
+        let sent = Query::Snapshot(channel)
+            .request(dialect, "2.0.0", &Scope::default())
+            .map_err(|trouble| trouble.to_string())?;
+        compare_request(&sent, expected)?;
+    }
+    Ok(Found::Holds)
 }
 
 fn number(label: &ChannelLabel) -> Option<i64> {

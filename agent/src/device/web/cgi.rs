@@ -196,7 +196,7 @@ impl Editor for CgiDevice<'_> {
             .session
             .request(write.command, write.parts.clone(), credential);
         let response = self.link.send(&request).await?;
-        Ok(self.session.read_change(&response).map(drop))
+        Ok(self.session.read_change(write.command, &response).map(drop))
     }
 
     async fn renew(&mut self) {

@@ -15,7 +15,7 @@ use crate::model::secret::Secret;
 use super::command::Command;
 use super::guid::channel_number;
 use super::login::password_text;
-use super::session::Session;
+use super::session::{EDIT_PLATFORM, Session};
 
 /// Plans an edit of the documents that [`super::Errand::before`] has kept.
 ///
@@ -173,7 +173,7 @@ fn platform(content: &Element, settings: &BTreeMap<String, String>) -> Result<Pl
         sent = sent.with_all(value.map(|value| Element::leaf(element, value)));
     }
     Ok(Plan::new(found, |_| Write {
-        command: "editPlatformCfg",
+        command: EDIT_PLATFORM,
         channel: None,
         parts: vec![
             Element::new("content")

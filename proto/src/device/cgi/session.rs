@@ -49,6 +49,11 @@ impl Reply {
     }
 }
 
+/// The edit of platform access, and what it fails with where that was never set up; for other commands
+/// the number is that of a parameter that is not good.
+pub(super) const EDIT_PLATFORM: &str = "editPlatformCfg";
+const NEVER_SET_UP: u32 = 536_870_943;
+
 #[derive(Clone, Debug)]
 enum Stage {
     Out,
@@ -247,17 +252,26 @@ impl Session {
         self.failed(root, number)
     }
 
-    /// Takes the answer to a change, of which every item must have succeeded.
+    /// Takes the answer to a change by `command`, of which every item must have succeeded.
     ///
     /// # Errors
     ///
-    /// As [`Self::read`].
-    pub fn read_change(&mut self, response: &Response) -> Result<Reply, Trouble> {
-        let reply = self.read(response)?;
-        match nested_failure(&reply.root) {
-            Some(number) => self.failed(reply.root, number),
-            None => Ok(reply),
-        }
+    /// As [`Self::read`]; `device.interface_absent` where the recorder's platform access was never set up.
+    pub fn read_change(&mut self, command: &str, response: &Response) -> Result<Reply, Trouble> {
+        let read = self
+            .read(response)
+            .and_then(|reply| match nested_failure(&reply.root) {
+                Some(number) => self.failed(reply.root, number),
+                None => Ok(reply),
+            });
+        read.map_err(|trouble| match trouble.wire_code {
+            Some(NEVER_SET_UP) if command == EDIT_PLATFORM => {
+                let text =
+                    "platform access was never set up on this recorder: do so at its page first";
+                Trouble::new(ErrorCode::InterfaceAbsent, text, NEVER_SET_UP)
+            }
+            _ => trouble,
+        })
     }
 
     fn failed(&mut self, root: Element, number: u32) -> Result<Reply, Trouble> {
