@@ -1,5 +1,7 @@
 //! Answers the operators: every request of [`ApiOp`].
 
+use std::collections::BTreeSet;
+
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -325,8 +327,14 @@ async fn submit_checked(
     request: SubmitJob,
 ) -> Result<Submitted, ApiError> {
     let now = core.clock.now();
-    let needs_order = core.trust.is_some() && request.spec.work.ask.changes_device();
+    let changes = request.spec.work.ask.changes_device();
+    let needs_order = core.trust.is_some() && changes;
     let submission = job::Submission {
+        online: if changes {
+            core.presence().online(core.clock.instant())
+        } else {
+            BTreeSet::new()
+        },
         id: JobId::new(Uuid::new_v7(uuid_time(now.millis()))),
         idempotency: request.idempotency_key,
         spec: request.spec,

@@ -100,6 +100,7 @@ impl Centre {
     /// The database refuses.
     pub fn submit(&mut self, id: JobId, parallel: u32, deadline: Duration, now: UtcMillis) {
         let submission = job::Submission {
+            online: BTreeSet::new(),
             id,
             idempotency: id.uuid(),
             spec: JobSpec {

@@ -1,4 +1,4 @@
-//! Whether a change of many sites may go on after its first devices.
+//! Whether a change of many sites may go on after its first devices, and after failures.
 //!
 //! Pure. The first site of a job is its canary: the other sites are not told before the devices that
 //! come first there have been changed. What is known of the first site decides, and that is in the
@@ -25,6 +25,13 @@ pub(crate) fn size(options: &WorkOptions) -> Option<u32> {
     let changes = Ask::changes_device(options.ask);
     let order = options.order.as_deref()?;
     (changes && !order.dry_run).then_some(order.canary)
+}
+
+/// How many devices may fail, at all sites together, before no other is changed; `None` for work that
+/// changes nothing.
+pub(crate) fn stop_after(options: &WorkOptions) -> Option<u32> {
+    let order = options.order.as_deref()?;
+    size(options).map(|_| order.stop_after)
 }
 
 /// What the first site says. Its agent asks no other device before the canary is done, and none after

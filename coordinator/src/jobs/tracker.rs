@@ -55,7 +55,7 @@ pub(crate) struct SiteTrack {
     pub(crate) reason: Option<ErrorCode>,
     /// Devices that refused the login.
     pub(crate) refused: u32,
-    /// Devices that the site's own brake, or its quiet hours, left out.
+    /// Devices that the site's own brake, failed changes before them, or its quiet hours left out.
     pub(crate) left_out: u32,
     /// When the tenant's brake stopped it.
     pub(crate) braked_at: Option<UtcMillis>,
@@ -111,7 +111,7 @@ impl SiteTrack {
         let left_out = failure.is_some_and(|failure| {
             matches!(
                 failure.code,
-                ErrorCode::JobBraked | ErrorCode::PolicyQuietHours
+                ErrorCode::JobBraked | ErrorCode::ChangeStopped | ErrorCode::PolicyQuietHours
             )
         });
         self.refused = self.refused.saturating_add(u32::from(refused));
@@ -168,10 +168,20 @@ impl SiteTrack {
     /// The tenant's brake was pulled: a site that has not accepted the job ends now, the others are told
     /// and awaited. Returns whether anything changed.
     pub(crate) fn brake(&mut self, now: UtcMillis) -> bool {
+        self.stop(now, None)
+    }
+
+    /// Too many changes of the job have failed: the same, for this reason.
+    pub(crate) fn stop_changes(&mut self, now: UtcMillis) -> bool {
+        self.stop(now, Some(ErrorCode::ChangeStopped))
+    }
+
+    fn stop(&mut self, now: UtcMillis, reason: Option<ErrorCode>) -> bool {
         if self.state.is_terminal() || self.announced.is_some() || self.braked_at.is_some() {
             return false;
         }
         self.braked_at = Some(now);
+        self.reason = reason;
         if self.state == SiteJobState::Waiting {
             self.end_stopped();
         }
@@ -225,7 +235,7 @@ impl SiteTrack {
 
     fn end_stopped(&mut self) -> bool {
         let reason = if self.braked_at.is_some() {
-            ErrorCode::JobBraked
+            self.reason.unwrap_or(ErrorCode::JobBraked)
         } else {
             ErrorCode::JobCancelled
         };
@@ -248,7 +258,7 @@ pub(crate) struct JobTrack {
     pub(crate) deadline_at: UtcMillis,
     /// When somebody stopped it.
     pub(crate) cancelled_at: Option<UtcMillis>,
-    /// Whether the brake stopped the rest of a tenant's work.
+    /// Whether the brake stopped the rest of a tenant's work, or failed changes the rest of the job.
     pub(crate) braked: bool,
     /// When it ended.
     pub(crate) ended_at: Option<UtcMillis>,

@@ -187,6 +187,7 @@ const fn missing_text(code: ErrorCode) -> &'static str {
         ErrorCode::JobCancelled => "Not asked: the job was cancelled",
         ErrorCode::JobExpired => "Not asked: the job's deadline passed",
         ErrorCode::JobBraked => "Not asked: the job was stopped after too many refused logins",
+        ErrorCode::ChangeStopped => "Not tried: changes failed at other devices of the job",
         _ => "No report from the site",
     }
 }

@@ -438,6 +438,9 @@ impl Work<'_> {
             }
         }
         self.brake()?;
+        for job in self.jobs.values_mut().flatten().filter(|job| job.changed) {
+            self.applied.wants |= canary::stop(self.db, job.row, &mut job.track, self.now)?;
+        }
         for (id, job) in &self.jobs {
             if let Some(job) = job.as_ref().filter(|job| job.changed) {
                 job_rows::save(self.db, job.row, &job.track)?;

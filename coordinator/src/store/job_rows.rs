@@ -292,9 +292,15 @@ fn read_site_view(row: &Row<'_>) -> Result<SiteJobView, DbError> {
 fn read_view(row: &Row<'_>) -> Result<JobView, DbError> {
     let uuid: Vec<u8> = row.get("uuid")?;
     let track = read_track(row)?;
+    let spec = read_spec(row)?;
+    let reason = if spec.work.ask.changes_device() {
+        ErrorCode::ChangeStopped
+    } else {
+        ErrorCode::JobBraked
+    };
     Ok(JobView {
         id: job_id(&uuid)?,
-        spec: read_spec(row)?,
+        spec,
         submitted_by: row.get("submitted_by")?,
         submitted_at: moment(row, "submitted_at")?,
         deadline_at: track.deadline_at,
@@ -304,7 +310,7 @@ fn read_view(row: &Row<'_>) -> Result<JobView, DbError> {
         sites_total: track.sites_total,
         sites_ended: track.sites_ended,
         version: track.version,
-        reason: track.braked.then_some(ErrorCode::JobBraked),
+        reason: track.braked.then_some(reason),
         sites: Vec::new(),
     })
 }

@@ -1,21 +1,24 @@
 //! Submitting a job: the selector is evaluated once, and what it means is stored.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::ask::Ask;
-use tvtfleet_proto::model::id::JobId;
+use tvtfleet_proto::model::id::{JobId, SiteId};
 use tvtfleet_proto::model::job::{JobSpec, Selector};
 use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::wire::v1;
 
+use crate::jobs::canary::size;
 use crate::jobs::select::{Filter, Value};
 
 use super::columns::{JobRow, SiteRow, job_id};
 use super::error::DbError;
 use super::pack::pack_message;
-use super::{job_rows, undo, wants};
+use super::{canary, job_rows, undo, wants};
 
 /// The most devices of one job.
 const TARGETS_MAX: u32 = 1_000_000;
@@ -37,6 +40,8 @@ pub(crate) struct Submission {
     pub(crate) traceparent: String,
     /// Whether no site gets it before an operator has signed the site's work.
     pub(crate) needs_order: bool,
+    /// The sites whose agents are there, of which the canary of changes is chosen.
+    pub(crate) online: BTreeSet<SiteId>,
 }
 
 /// Stores a job with its targets. Returns its id, which is an earlier one where the same key was
@@ -64,6 +69,9 @@ pub(crate) fn submit(db: &Connection, submission: &Submission) -> Result<JobId, 
         let hint = "see `tvtctl inventory` and `tvtctl sites`";
         let message = "no device of the inventory matches";
         return Err(DbError::refused(ErrorCode::JobNoTargets, message, hint));
+    }
+    if size(&spec.work).is_some() {
+        canary::choose(db, job, &submission.online)?;
     }
     db.execute(
         "UPDATE jobs SET sites_total = ?2, total = ?3 WHERE id = ?1",

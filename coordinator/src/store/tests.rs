@@ -1,6 +1,7 @@
 //! The database under duplicates, reordering, crashes, lost streams and hostile messages.
 
 mod audit;
+mod canary;
 mod changes;
 mod devices;
 mod discovery;

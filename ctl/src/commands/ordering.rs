@@ -29,7 +29,7 @@ pub(crate) struct OrderArgs {
     /// Devices of a site that make a wave; the next begins when all of it are done [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     wave: Option<u32>,
-    /// Failed devices after which the rest of a site is left alone [default: 2]
+    /// Failed devices, at all sites together, after which the rest is left alone [default: 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     stop_after: Option<u32>,
 }

@@ -94,6 +94,7 @@ pub(super) fn hello(
 
 pub(super) fn submission(number: u128, selector: Selector) -> job::Submission {
     job::Submission {
+        online: BTreeSet::new(),
         id: JobId::new(Uuid::from_u128(number)),
         idempotency: Uuid::from_u128(number),
         spec: JobSpec {

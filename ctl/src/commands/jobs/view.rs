@@ -197,9 +197,19 @@ fn describe(job: &JobRow) -> String {
     };
     line("Job", &job.id);
     line("State", &job.state);
-    if job.reason.as_deref() == Some(ErrorCode::JobBraked.as_str()) {
-        let why = "many devices of a tenant refused the login; its other devices were left out";
-        line("Reason", &format!("{} ({why})", ErrorCode::JobBraked));
+    for (code, why) in [
+        (
+            ErrorCode::JobBraked,
+            "many devices of a tenant refused the login; its other devices were left out",
+        ),
+        (
+            ErrorCode::ChangeStopped,
+            "changes failed at too many devices; the other devices were left alone",
+        ),
+    ] {
+        if job.reason.as_deref() == Some(code.as_str()) {
+            line("Reason", &format!("{code} ({why})"));
+        }
     }
     line("For", &job.selector);
     line("Note", &job.note);
