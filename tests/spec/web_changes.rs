@@ -319,32 +319,48 @@ async fn a_web_api_that_was_switched_on_has_to_answer() {
     }
 }
 
+const YEAR_S: i64 = 365 * 24 * 60 * 60;
+
 #[tokio::test]
 async fn a_clock_is_set_to_the_agents() {
-    let bench = bench(WebSpec {
-        clock_offset_s: 5_000,
-        ..WebSpec::default()
-    });
-    let asks_server = one(&bench, Ask::SetClock, order(&[("time", "now")])).await;
-    assert_eq!(asks_server.failure.unwrap().code, ErrorCode::ChangeInvalid);
-    let by_hand = order(&[("time", "now"), ("sync", "manually")]);
-    let report = one(&bench, Ask::SetClock, by_hand.clone()).await;
-    assert_eq!(report.failure, None);
-    assert!(
-        outcomes(&report).iter().all(|row| row.2 == "changed"),
-        "{report:?}"
-    );
-    let report = bench.ask(Ask::Clock, BackendChoice::Auto).await;
-    let Some(Answer::Clock(clocks)) = report.answer else {
-        panic!("{:?}", report.failure);
-    };
-    assert!(clocks[0].drift_ms.unwrap().abs() < 3_000, "{:?}", clocks[0]);
-    let again = one(&bench, Ask::SetClock, by_hand).await;
-    assert!(outcomes(&again).iter().all(|row| row.2 == "unchanged"));
-    let server = order(&[("sync", "NTP"), ("ntp_server", "ntp.example.net")]);
-    let report = one(&bench, Ask::SetClock, server).await;
-    assert_eq!(report.failure, None);
-    assert_eq!(bench.device.web_writes(), ["SetDateAndTime"; 2]);
+    // More than an hour, and ten years: a battery that is empty.
+    for offset in [5_000, -10 * YEAR_S, 10 * YEAR_S] {
+        let bench = bench(WebSpec {
+            clock_offset_s: offset,
+            ..WebSpec::default()
+        });
+        let known = bench.ask(Ask::Clock, BackendChoice::Auto).await;
+        let Some(Answer::Clock(clocks)) = known.answer else {
+            panic!("{:?}", known.failure);
+        };
+        let drift = clocks[0].drift_ms.unwrap();
+        assert!((drift - offset * 1000).abs() < 3_000, "{:?}", clocks[0]);
+        let others = [Ask::Info, Ask::Disks, Ask::Users, Ask::Recording];
+        for ask in others {
+            let report = bench.ask(ask, BackendChoice::Auto).await;
+            assert_eq!(report.failure, None, "{ask} of a clock off by {offset} s");
+        }
+        let asks_server = one(&bench, Ask::SetClock, order(&[("time", "now")])).await;
+        assert_eq!(asks_server.failure.unwrap().code, ErrorCode::ChangeInvalid);
+        let by_hand = order(&[("time", "now"), ("sync", "manually")]);
+        let report = one(&bench, Ask::SetClock, by_hand.clone()).await;
+        assert_eq!(report.failure, None);
+        assert!(
+            outcomes(&report).iter().all(|row| row.2 == "changed"),
+            "{report:?}"
+        );
+        let report = bench.ask(Ask::Clock, BackendChoice::Auto).await;
+        let Some(Answer::Clock(clocks)) = report.answer else {
+            panic!("{:?}", report.failure);
+        };
+        assert!(clocks[0].drift_ms.unwrap().abs() < 3_000, "{:?}", clocks[0]);
+        let again = one(&bench, Ask::SetClock, by_hand).await;
+        assert!(outcomes(&again).iter().all(|row| row.2 == "unchanged"));
+        let server = order(&[("sync", "NTP"), ("ntp_server", "ntp.example.net")]);
+        let report = one(&bench, Ask::SetClock, server).await;
+        assert_eq!(report.failure, None);
+        assert_eq!(bench.device.web_writes(), ["SetDateAndTime"; 2]);
+    }
 }
 
 #[tokio::test]
@@ -357,6 +373,12 @@ async fn what_the_read_back_shows_decides_and_nothing_is_sent_twice() {
         ),
         (WriteFault::LostAfter, "changed", None),
         (WriteFault::LostBefore, "failed", Some(ErrorCode::Truncated)),
+        (WriteFault::MuteAfter, "changed", None),
+        (
+            WriteFault::MuteBefore,
+            "failed",
+            Some(ErrorCode::RequestTimeout),
+        ),
     ] {
         for (ask, settings) in [
             (Ask::SetImage, &[("bright", "60")][..]),
