@@ -54,6 +54,22 @@ async fn an_ask_goes_to_the_sites_and_its_answers_are_kept() {
     // Asks that change nothing of what is known leave no change behind.
     let said = fleet.ctl(&["run", "info", "--all"]).await.ended(0);
     assert!(said.stdout.contains("TD-EX3316"), "{}", said.stdout);
+
+    // Devices of a file join the site and are asked; an entry that cannot be used is not passed over.
+    let rows = fleet.ctl(&["inventory", "list", "--format", "json"]).await;
+    let known = &rows.ended(0).json()["devices"][0];
+    let file = fleet.folder().join("more.json");
+    let entry = serde_json::json!({"ip": known["host"], "port": known["port"]});
+    std::fs::write(
+        &file,
+        serde_json::json!([entry, {"ip": "no address"}]).to_string(),
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    let run = ["run", "info", "--inventory", file, "--site", "acme/north"];
+    let said = fleet.ctl(&run).await.ended(1);
+    assert_eq!(said.stdout.matches("TD-EX3316").count(), 1, "{said:?}");
+    assert!(said.stderr.contains("no address"), "{said:?}");
     let counters = fleet.simulator.totals();
     assert_eq!((counters.logins_failed, counters.violations), (0, 0));
 }

@@ -1,5 +1,6 @@
 //! `tvtctl run`: one question to devices of the fleet.
 
+use tvtfleet_proto::error::ExitStatus;
 use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::id::{CredentialLabel, JobId};
 
@@ -9,8 +10,7 @@ use crate::commands::jobs::JobReference;
 use crate::commands::ordering::OrderArgs;
 use crate::commands::scan::{Asking, SelectorArgs, WorkArgs, finished, submit};
 use crate::config::ServerArgs;
-use crate::error::CliError;
-use crate::exit::Outcome;
+use crate::exit::{self, Outcome};
 use crate::io::Io;
 use crate::output::Format;
 use crate::server::Server;
@@ -75,17 +75,17 @@ impl Args {
     pub(crate) async fn run(self, io: &mut Io) -> Outcome {
         let scope = self.scope.check(self.ask)?;
         let (detach, quiet) = (self.how.detach(), self.how.quiet());
-        if self.which.names_inventory() {
-            let message = "run takes devices that the fleet knows";
-            return Err(CliError::usage(message)
-                .hint("tvtctl inventory import brings an inventory file in")
-                .into());
-        }
         // Before anything is connected: a job that is undone is looked up only then.
         let undo = self.undo.map(|_| JobId::new(uuid::Uuid::nil()));
         let mut order = self.order.order(self.ask, undo, self.new_credential)?;
+        let import = self.which.read_inventory(io)?;
         let server = Server::connect(&self.server, io).await?;
-        let (selector, _) = self.which.selector(&server, None, io).await?;
+        let (selector, complete) = self.which.selector(&server, import, io).await?;
+        let imported = if complete {
+            ExitStatus::Success
+        } else {
+            ExitStatus::SomeFailed
+        };
         if let (Some(order), Some(job)) = (&mut order, self.undo) {
             order.undo = Some(job.id(&server).await?);
         }
@@ -99,14 +99,14 @@ impl Args {
         if detach {
             io.write_out(format!("{}\n", submitted.job.id).as_bytes())?;
             watch::tell_offline(&submitted.job, io);
-            return Ok(tvtfleet_proto::error::ExitStatus::Success);
+            return Ok(imported);
         }
         let (status, rows) = finished(&server, submitted, quiet, io).await?;
         let asked: Vec<Asked> = rows.into_iter().map(Asked::from).collect();
         let written = answers::write(self.ask, &asked, self.format, io)?;
         watch::tell_offline(&status.job, io);
         watch::tell_troubled(&status.job, io);
-        Ok(written)
+        Ok(exit::first_failure([written, imported]))
     }
 }
 

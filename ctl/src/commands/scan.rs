@@ -193,11 +193,6 @@ impl WorkArgs {
 }
 
 impl SelectorArgs {
-    /// Whether devices are named by a file.
-    pub(crate) fn names_inventory(&self) -> bool {
-        !self.inventory.is_empty()
-    }
-
     /// A discovery is for sites: it cannot be for some of their devices.
     fn check_for_sites(&self) -> Result<(), CliError> {
         if self.inventory.is_empty() && self.failed_of.is_none() {
