@@ -65,10 +65,24 @@ pub(super) fn success(object: &Map<String, Value>) -> Result<Option<String>, Fai
     let error = Members(object).optional_text("error")?;
     match object.get("success") {
         Some(Value::Bool(true)) => Ok(error.filter(|text| !text.is_empty())),
-        Some(Value::Bool(false)) => Err(failure_of_error(error.as_deref().unwrap_or_default())),
+        Some(Value::Bool(false)) => Err(told_failure(object, error.as_deref().unwrap_or_default())),
         // A script that could not start prints nothing but an error.
         None if error.is_some() => Err(failure_of_error(error.as_deref().unwrap_or_default())),
         Some(_) | None => Err(shape("success is not true or false")),
+    }
+}
+
+/// The failure of an answer that may name a code of ours, as a bridge of ours does.
+fn told_failure(object: &Map<String, Value>, error: &str) -> Failure {
+    let failure = failure_of_error(error);
+    let code = object.get("error_code").and_then(Value::as_str);
+    match code.and_then(|code| code.parse::<ErrorCode>().ok()) {
+        None => failure,
+        Some(code) => Failure {
+            code,
+            credentials_sent: code.kind() != ErrorKind::Unreachable,
+            ..failure
+        },
     }
 }
 

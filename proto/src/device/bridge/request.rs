@@ -8,16 +8,16 @@ use crate::model::secret::Credential;
 /// Where a bridge says that it works.
 pub const HEALTH_PATH: &str = "/health";
 /// Where a bridge scans a device.
-const SCAN_PATH: &str = "/scan";
+pub(super) const SCAN_PATH: &str = "/scan";
 
 /// Where a bridge tells what a device says of itself.
-const INFO_PATH: &str = "/device/info";
+pub(super) const INFO_PATH: &str = "/device/info";
 /// Where a bridge reads a device's clock.
-const CLOCK_PATH: &str = "/device/time";
+pub(super) const CLOCK_PATH: &str = "/device/time";
 /// Where a bridge reboots a device.
-const REBOOT_PATH: &str = "/device/reboot";
+pub(super) const REBOOT_PATH: &str = "/device/reboot";
 /// Where a bridge tells the address of a stream.
-const RTSP_URL_PATH: &str = "/rtsp-url";
+pub(super) const RTSP_URL_PATH: &str = "/rtsp-url";
 
 /// What a bridge shall do with a device. Every call is a login, an operation and a logout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
