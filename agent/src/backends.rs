@@ -6,6 +6,7 @@ use std::time::Duration;
 use tvtfleet_proto::device::sdkpipe::{Hello, Library};
 use tvtfleet_proto::model::backend::{Backend, BackendState};
 
+use crate::bridge::BridgeSettings;
 use crate::device::{
     Bridge, Configured, Helper, VendorSettings, find_host, find_node, find_script, locate,
 };
@@ -42,6 +43,17 @@ pub(crate) async fn survey_configured(settings: &VendorSettings) -> Vec<BackendS
         ),
     );
     states(settings, netsdk, bridge, script)
+}
+
+/// The bridge that an agent serves itself: no way to a device, but shown beside them.
+pub(crate) fn served(bridge: &BridgeSettings) -> BackendState {
+    BackendState {
+        backend: "serves-bridge".to_owned(),
+        usable: true,
+        configured: true,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        detail: bridge.to_string(),
+    }
 }
 
 async fn only(wanted: bool, setting: &str, look: impl Future<Output = Found>) -> Found {

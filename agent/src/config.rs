@@ -65,6 +65,12 @@
 //! # node = "/usr/bin/node"
 //! scan_script_argv = false       # true shows passwords to every user of the computer
 //! max_channels = 64              # asked of bridges
+//!
+//! # [bridge]                     # serves the bridge API to scripts; off without this section
+//! # listen = "127.0.0.1:3000"
+//! # token_file = "/etc/tvtfleet/bridge-token"       # needed, with TLS, on any other address
+//! # certificate_file = "/etc/tvtfleet/bridge.pem"
+//! # key_file = "/etc/tvtfleet/bridge.key"
 //! ```
 
 mod file;
@@ -81,6 +87,7 @@ use tvtfleet_proto::model::agent::HEARTBEAT_INTERVAL;
 use tvtfleet_proto::model::id::SiteId;
 use tvtfleet_proto::model::job::MAX_PARALLEL;
 
+use crate::bridge::{BadBridge, BridgeSettings};
 use crate::device::{ProtocolSettings, VendorSettings, WebSettings};
 use crate::identity::{Identity, IdentityError};
 use crate::policy::Policy;
@@ -164,6 +171,8 @@ pub struct AgentConfig {
     pub vendor: VendorSettings,
     /// How the web interfaces are spoken to.
     pub web: WebSettings,
+    /// The bridge that it serves, where it serves one.
+    pub bridge: Option<BridgeSettings>,
 }
 
 /// The settings cannot be used.
@@ -178,6 +187,9 @@ pub enum ConfigError {
     /// The identity below the data folder cannot be used.
     #[error("the agent's identity cannot be used")]
     Identity(#[from] IdentityError),
+    /// The bridge cannot be served so.
+    #[error(transparent)]
+    Bridge(#[from] BadBridge),
     /// A setting makes no sense.
     #[error("{setting}: {reason}")]
     Invalid {
@@ -196,6 +208,7 @@ impl ConfigError {
             Self::Identity(error) => error.code(),
             Self::File(error) => error.code(),
             Self::Nats(error) => error.code(),
+            Self::Bridge(error) => error.code(),
             Self::Invalid { .. } => ErrorCode::ConfigInvalid,
         }
     }
@@ -229,6 +242,7 @@ impl AgentConfig {
             protocol: ProtocolSettings::default(),
             vendor: VendorSettings::default(),
             web: WebSettings::default(),
+            bridge: None,
         }
     }
 
@@ -273,6 +287,14 @@ impl AgentConfig {
         if !(1..=CAMERAS_MAX).contains(&self.vendor.max_cameras) {
             let reason = format!("must be 1 to {CAMERAS_MAX}");
             return Err(ConfigError::invalid("sdk.max_channels", reason));
+        }
+        let own = |bridge: &BridgeSettings| {
+            let other = self.vendor.bridge_url.as_deref();
+            other.is_some_and(|other| bridge.is_same(other))
+        };
+        if self.bridge.as_ref().is_some_and(own) {
+            let reason = "is the bridge that this agent serves; it would ask itself";
+            return Err(ConfigError::invalid("sdk.api_url", reason));
         }
         if self.heartbeat.is_zero() {
             return Err(ConfigError::invalid(

@@ -256,6 +256,7 @@ impl JobTask {
             reported_before: before,
             hold: Some(self.context.full.clone()),
             drain: Some(stop.clone()),
+            login: None,
         };
         let (events, received) = mpsc::channel(EVENTS);
         let devices = Arc::clone(&self.context.devices);

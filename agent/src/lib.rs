@@ -5,9 +5,12 @@
 //! `device`. Reports go into the [`spool`], and from there, by the `outbox`, to the coordinator.
 //! `heartbeat` learns how far the coordinator has got, so that the spool can let go.
 //!
+//! `bridge` asks the same devices for scripts that call it over HTTP.
+//!
 //! [`work`] alone is what a local scan needs: no bus, no spool.
 
 pub mod backends;
+mod bridge;
 mod budget;
 mod chain;
 pub mod config;
@@ -49,6 +52,7 @@ mod turn;
 pub mod vault;
 pub mod work;
 
+pub use bridge::{BadBridge, BridgeError, BridgeSettings};
 pub use budget::{AttemptBudget, KeeperError};
 pub use config::AgentConfig;
 pub use device::vendor::{self, VendorSettings};

@@ -231,6 +231,9 @@ fn check(file: &ConfigFile) -> anyhow::Result<()> {
     for window in &config.policy.quiet_hours {
         text.push_str(&format!("quiet hours  {window}\n"));
     }
+    if let Some(bridge) = &config.bridge {
+        text.push_str(&format!("bridge       {bridge}\n"));
+    }
     text.push_str("the configuration can be used\n");
     std::io::stdout()
         .write_all(text.as_bytes())

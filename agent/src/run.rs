@@ -19,6 +19,7 @@ use tvtfleet_proto::model::answer::DeviceChange;
 use tvtfleet_proto::model::id::{JobId, TargetNo};
 use tvtfleet_proto::model::job::{MAX_PARALLEL, WorkOptions};
 use tvtfleet_proto::model::report::{DeviceReport, Failure};
+use tvtfleet_proto::model::secret::Credential;
 use tvtfleet_proto::model::time::UtcMillis;
 use tvtfleet_proto::model::want::{SiteWork, Target};
 
@@ -38,6 +39,8 @@ pub(crate) struct JobShared {
     pub(crate) options: WorkOptions,
     pub(crate) site: Arc<SiteContext>,
     pub(crate) cancel: CancellationToken,
+    /// Who logs in, instead of one of the site's credentials.
+    pub(crate) login: Option<Credential>,
     /// Who notes changes before they are sent.
     pub(crate) intents: Option<mpsc::Sender<Intent>>,
     /// Changes that an earlier life of this program was about to send.
@@ -112,6 +115,7 @@ impl Run {
             options,
             site,
             cancel,
+            login: bounds.login,
             intents: bounds.intents,
             settling: bounds.settling,
             braked: Arc::new(AtomicBool::new(false)),

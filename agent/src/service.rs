@@ -15,6 +15,7 @@ use tvtfleet_proto::model::backend::BackendState;
 use tvtfleet_proto::model::id::Epoch;
 
 use crate::backends;
+use crate::bridge::{BridgeError, Server};
 use crate::budget::{AttemptBudget, KeeperError, drop_memory};
 use crate::chain::Chain;
 use crate::config::{AgentConfig, ConfigError};
@@ -90,6 +91,9 @@ pub enum AgentError {
     /// The bus cannot be used.
     #[error("cannot use the message bus")]
     Bus(#[from] BusError),
+    /// The bridge cannot be served.
+    #[error("cannot serve the bridge")]
+    Bridge(#[from] BridgeError),
     /// The agent's identity cannot be had or kept.
     #[error("the agent is not let in")]
     Identity(#[from] IdentityError),
@@ -110,6 +114,7 @@ impl AgentError {
             Self::Spool(error) => error.code(),
             Self::Journal(error) => error.code(),
             Self::Bus(error) => error.code(),
+            Self::Bridge(error) => error.code(),
             Self::Identity(error) => error.code(),
         }
     }
@@ -119,6 +124,7 @@ impl AgentError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Bus(error) => error.hint(),
+            Self::Bridge(error) => Some(error.hint()),
             Self::Locked(_) => Some("stop the other agent, or give this one a data_dir of its own"),
             Self::Identity(error) | Self::Config(ConfigError::Identity(error)) => error.hint(),
             Self::Pins(_) => {
@@ -146,6 +152,10 @@ impl AgentError {
 pub async fn run(config: AgentConfig, shutdown: Shutdown) -> Result<(), AgentError> {
     config.check()?;
     let parts = Parts::open(&config)?;
+    if let Some(bridge) = config.bridge.clone() {
+        let server = Server::bind(bridge, Arc::clone(&parts.devices)).await?;
+        shutdown.spawn(server.serve(shutdown.child_token()));
+    }
     let result = parts.work(&config, &shutdown).await;
     if !shutdown.finish(STOP_LIMIT).await {
         tracing::warn!("work was cut off; the next start goes on");
@@ -271,7 +281,8 @@ impl Parts {
             () = shutdown.requested() => return Ok(None),
             (bus, backends) = start => (bus?, backends),
         };
-        line.facts = facts(backends);
+        let served = config.bridge.as_ref().map(backends::served);
+        line.facts = facts(backends.into_iter().chain(served).collect());
         let mut next = Some(bus);
         loop {
             let bus = match next.take() {

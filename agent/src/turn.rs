@@ -325,6 +325,9 @@ async fn complete_by(
 }
 
 fn credential(shared: &JobShared, target: &Target) -> Result<Option<Credential>, Failure> {
+    if let Some(given) = &shared.login {
+        return Ok(Some(given.clone()));
+    }
     let label = target
         .credential
         .as_ref()

@@ -215,6 +215,8 @@ pub struct WorkBounds {
     pub intents: Option<mpsc::Sender<Intent>>,
     /// Changes that an earlier life of this program was about to send: these devices are only looked at.
     pub settling: BTreeMap<TargetNo, Vec<DeviceChange>>,
+    /// Who logs in, instead of one of the site's credentials.
+    pub login: Option<Credential>,
     /// Once cancelled, no device is started; those being asked are finished. The work then ends as
     /// [`WorkOutcome::Cancelled`].
     pub drain: Option<CancellationToken>,

@@ -279,6 +279,14 @@ registry! {
     BridgeTls = "bridge.tls", Config, retry false;
     /// The bridge reports that the device was asked in vain.
     BridgeFailed = "bridge.failed", Protocol, retry false;
+    /// The agent cannot listen where its bridge should be.
+    BridgeBindFailed = "bridge.bind_failed", Config, retry false;
+    /// A request to the agent's bridge makes no sense.
+    BridgeBadRequest = "bridge.bad_request", Usage, retry false;
+    /// The agent's bridge lets only callers in that have its token, and no browsers.
+    BridgeDenied = "bridge.denied", Refused, retry false;
+    /// The agent's bridge asks as many devices as it may.
+    BridgeBusy = "bridge.busy", Unreachable, retry true;
 
     /// The site's agent is not connected.
     SiteOffline = "site.offline", Unreachable, retry true;

@@ -252,6 +252,8 @@ fn secrets_are_shown_in_few_places() {
         "agent/src/device/web/",
         // To the RTSP client.
         "agent/src/device/rtsp/capture.rs",
+        // The token and the key of the agent's own bridge, compared and loaded.
+        "agent/src/bridge/settings.rs",
         "agent/src/credentials",
         // The agent's own keys, into files of mode 0600.
         "agent/src/identity/",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -19,6 +19,7 @@ use super::{
     AgentConfig, CREDENTIALS_VARIABLE, ConfigError, DATA_DIR_VARIABLE, NATS_VARIABLES,
     SITE_VARIABLE, TENANT_VARIABLE, VAULT_KEY_VARIABLE,
 };
+use crate::bridge::BridgeSettings;
 use crate::device::vendor::{BadBridgeUrl, VendorSettings};
 use crate::device::{KeyLogin, PORTS_MAX, ProtocolSettings, WebPort, WebSettings};
 use crate::identity::Identity;
@@ -58,6 +59,7 @@ pub(super) struct File {
     web: WebSection,
     #[serde(default)]
     pictures: PicturesSection,
+    bridge: Option<BridgeSection>,
 }
 
 #[derive(Default, Deserialize)]
@@ -150,6 +152,15 @@ struct PicturesSection {
     ffmpeg: Option<PathBuf>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BridgeSection {
+    listen: String,
+    token_file: Option<PathBuf>,
+    certificate_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum TunnelWord {
@@ -209,6 +220,11 @@ impl File {
             nats.credentials_file = own.credentials_file;
             (nats.login_file, nats.insecure_dev) = (None, false);
         }
+        let guarded = nats.guarded_folder.as_deref();
+        let bridge = self
+            .bridge
+            .map(|section| section.read(guarded))
+            .transpose()?;
         let base = AgentConfig::new(site, data_dir, String::new());
         Ok(AgentConfig {
             credentials_file: file_of(CREDENTIALS_VARIABLE, self.credentials_file),
@@ -235,8 +251,17 @@ impl File {
             web: self.web.read(base.web)?,
             pictures_max_bytes: self.pictures.waiting(base.pictures_max_bytes)?,
             snapshots: self.pictures.read(base.snapshots)?,
+            bridge,
             ..base
         })
+    }
+}
+
+impl BridgeSection {
+    fn read(self, guarded: Option<&Path>) -> Result<BridgeSettings, ConfigError> {
+        let tls = (self.certificate_file, self.key_file);
+        let token = self.token_file.as_deref();
+        Ok(BridgeSettings::read(&self.listen, token, tls, guarded)?)
     }
 }
 

@@ -23,7 +23,7 @@ pub use decode::to_jpeg;
 pub use still::{Thumbnail, thumbnail};
 pub use studio::Studio;
 pub use visit::SnapshotSettings;
-pub(crate) use visit::take_pictures;
+pub(crate) use visit::{take_picture, take_pictures};
 pub use work::{
     CameraLogin, Picture, PictureAttempt, PictureChannel, PictureDevice, PictureEvent, PictureKind,
     PictureOptions, PictureWork, TakenPicture, run_pictures,

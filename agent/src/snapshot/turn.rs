@@ -94,7 +94,11 @@ impl<'a> Turn<'a> {
             .credential
             .as_ref()
             .or(shared.options.credential.as_ref());
-        let (credential, mut ended) = match site.credential_for(label, &target) {
+        let chosen = match &shared.login {
+            Some(given) => Ok(Some(given.clone())),
+            None => site.credential_for(label, &target),
+        };
+        let (credential, mut ended) = match chosen {
             Ok(credential) => (credential, None),
             Err(failure) => (None, Some(failure)),
         };

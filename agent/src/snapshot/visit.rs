@@ -81,27 +81,7 @@ pub(crate) async fn take_pictures(
         answer.failed = Some(Failure::new(ErrorCode::NoChannels, text));
     }
     let mut rows: Vec<PictureTaken> = wanted.away.into_iter().map(away).collect();
-    let settings = &job.site.snapshots;
-    let options = PictureOptions {
-        stream: job.options.scope.stream,
-        bytes_max: settings.bytes_max,
-        parallel: 1,
-        picture_deadline: settings.picture_deadline,
-        rtsp_port: settings.rtsp_port,
-        camera: job.options.scope.camera.clone().map(CameraLogin::Labelled),
-        camera_port: settings.camera_port,
-        ffmpeg: settings.ffmpeg.clone(),
-        credential: job.options.credential.clone(),
-    };
-    let shared = Shared {
-        job: job.job,
-        options,
-        site: Arc::clone(&job.site),
-        cancel: job.cancel.clone(),
-        braked: Arc::clone(&job.braked),
-        studio: job.site.studio.clone(),
-        not_after: Some(deadline.checked_sub(REPORTING).unwrap_or(deadline)),
-    };
+    let shared = shared(job, deadline);
     let device = PictureDevice {
         target: target.clone(),
         channels: wanted
@@ -138,6 +118,69 @@ pub(crate) async fn take_pictures(
     rows.sort_by_key(|row| row.channel);
     answer.answer = Some(answer::Answer::Pictures(rows));
     answer
+}
+
+/// Takes the picture of one channel, counted from 1, of a device that nobody else asks.
+///
+/// # Errors
+///
+/// Why there is none.
+pub(crate) async fn take_picture(
+    job: &JobShared,
+    target: &Target,
+    channel: u32,
+    deadline: Instant,
+) -> Result<Picture, Failure> {
+    let shared = shared(job, deadline);
+    let device = PictureDevice {
+        target: target.clone(),
+        channels: vec![PictureChannel {
+            number: channel,
+            camera: None,
+        }],
+    };
+    let (events, mut taken) = mpsc::channel(WAITING);
+    let turn = Turn::new(&shared, device, events);
+    let keep = async {
+        let mut found = None;
+        while let Some(event) = taken.recv().await {
+            if let PictureEvent::Taken(one) = event {
+                found = Some(one.result);
+            }
+        }
+        found
+    };
+    let (_, found) = tokio::join!(turn.take_all(), keep);
+    found.unwrap_or_else(|| {
+        let text = "the picture was not begun";
+        Err(Failure::new(ErrorCode::DeviceCancelled, text))
+    })
+}
+
+/// How the pictures of a device of a job are taken.
+fn shared(job: &JobShared, deadline: Instant) -> Shared {
+    let settings = &job.site.snapshots;
+    let options = PictureOptions {
+        stream: job.options.scope.stream,
+        bytes_max: settings.bytes_max,
+        parallel: 1,
+        picture_deadline: settings.picture_deadline,
+        rtsp_port: settings.rtsp_port,
+        camera: job.options.scope.camera.clone().map(CameraLogin::Labelled),
+        camera_port: settings.camera_port,
+        ffmpeg: settings.ffmpeg.clone(),
+        credential: job.options.credential.clone(),
+    };
+    Shared {
+        job: job.job,
+        options,
+        site: Arc::clone(&job.site),
+        cancel: job.cancel.clone(),
+        braked: Arc::clone(&job.braked),
+        studio: job.site.studio.clone(),
+        not_after: Some(deadline.checked_sub(REPORTING).unwrap_or(deadline)),
+        login: job.login.clone(),
+    }
 }
 
 /// Puts a picture on the shelf and makes a row of it.

@@ -176,6 +176,7 @@ pub async fn run_pictures(
         braked: Arc::new(AtomicBool::new(false)),
         studio: Studio::new(),
         not_after: None,
+        login: None,
     });
     let parallel = shared.options.parallel.clamp(1, MAX_PARALLEL);
     let parallel = usize::try_from(parallel).unwrap_or(1);
@@ -218,4 +219,6 @@ pub(super) struct Shared {
     pub(super) studio: Studio,
     /// When the device's time ends, where it has one.
     pub(super) not_after: Option<Instant>,
+    /// Who logs in, instead of one of the site's credentials.
+    pub(super) login: Option<Credential>,
 }
