@@ -423,3 +423,40 @@ async fn only_a_bridge_that_is_safe_is_served() {
     );
     assert!(!said.stdout.contains(TOKEN));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bridge_with_a_certificate_is_asked_by_tls() {
+    let certificates = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (cert, key) = (
+        certificates.path().join("cert.pem"),
+        certificates.path().join("key.pem"),
+    );
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    write_private(&key, &made.signing_key.serialize_pem());
+    let tls = format!("certificate_file = {cert:?}\nkey_file = {key:?}\n");
+    let desk = Desk::new(&tls, "").await;
+    let (ip, port) = desk.first();
+    let ask = async |trusted: Option<&Path>| {
+        let mut program = Program::new("tvtctl", desk.folder.path())
+            .env("TVT_API_URL", format!("https://127.0.0.1:{}", desk.port))
+            .args([
+                "device",
+                "info",
+                &format!("{ip}:{port}"),
+                "--backend",
+                "sdk",
+            ])
+            .args(["--password-file", "password", "--format", "json"]);
+        if let Some(path) = trusted {
+            program = program.env("SSL_CERT_FILE", path);
+        }
+        let said = Said::from(program.run(LIMIT).await);
+        said.json()["devices"][0].clone()
+    };
+    let row = ask(Some(&cert)).await;
+    assert_eq!(row["success"], true, "{row}");
+    let row = ask(None).await;
+    assert_eq!(row["error_code"], "bridge.tls", "{row}");
+    desk.end().await;
+}

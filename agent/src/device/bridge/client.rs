@@ -191,6 +191,18 @@ fn failure(error: &ureq::Error, limit: Duration) -> Failure {
             format!("the bridge's certificate cannot be trusted: {error}"),
             false,
         ),
+        // Found out in the handshake, which is reading and writing to the client.
+        Error::Io(error)
+            if error
+                .get_ref()
+                .is_some_and(|inner| inner.is::<rustls::Error>()) =>
+        {
+            (
+                ErrorCode::BridgeTls,
+                format!("the bridge's certificate cannot be trusted: {error}"),
+                false,
+            )
+        }
         // How far it got is not known.
         other => (
             ErrorCode::BridgeUnreachable,
