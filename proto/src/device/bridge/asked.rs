@@ -231,10 +231,18 @@ mod tests {
         let url = |channel, stream| Ok(Errand::RtspUrl { channel, stream });
         for (path, more, expected) in [
             ("//scan", "", Ok(Errand::Scan(64))),
-            ("/scan", r#","maxCameras":null,"x":[1]"#, Ok(Errand::Scan(64))),
+            (
+                "/scan",
+                r#","maxCameras":null,"x":[1]"#,
+                Ok(Errand::Scan(64)),
+            ),
             ("/rtsp-url", r#","channel":2,"streamType":2"#, url(2, 2)),
             ("/rtsp-url", r#","stream_type":1"#, url(0, 1)),
-            ("/device/time", r#","set_timestamp":null"#, Ok(Errand::Clock)),
+            (
+                "/device/time",
+                r#","set_timestamp":null"#,
+                Ok(Errand::Clock),
+            ),
             ("/device/time", r#","set_timestamp":0"#, Ok(Errand::Change)),
             ("/ptz", "", Ok(Errand::Change)),
             ("/ptz/preset", "", Ok(Errand::Change)),
@@ -263,7 +271,10 @@ mod tests {
             format!(r#"{{"ip":"h","username":7,"password":"{secret}"}}"#),
             format!(r#"{{"ip":"h","password":"{secret}"}}"#),
             r#"{"ip":"h","username":"x"}"#.to_owned(),
-            format!(r#"{{"ip":"h","username":"{}","password":""}}"#, "x".repeat(257)),
+            format!(
+                r#"{{"ip":"h","username":"{}","password":""}}"#,
+                "x".repeat(257)
+            ),
         ] {
             let error = Door::RtspUrl.read(body.as_bytes()).unwrap_err();
             assert!(!error.to_string().contains(secret), "{error}");

@@ -163,7 +163,10 @@ mod tests {
         let channels = [2, 5].map(|number| channel(ChannelLabel::Number(number)));
         let told = scanned(&facts, &channels, 64, Some("partial"));
         let read = reply::scan(&body(&told)).unwrap();
-        assert_eq!((read.facts, read.channels), (facts.clone(), channels.to_vec()));
+        assert_eq!(
+            (read.facts, read.channels),
+            (facts.clone(), channels.to_vec())
+        );
         assert_eq!(read.remark.as_deref(), Some("partial"));
         let few = scanned(&facts, &channels, 1, None);
         assert_eq!(reply::scan(&body(&few)).unwrap().channels.len(), 1);
