@@ -65,6 +65,8 @@
 //! # node = "/usr/bin/node"
 //! scan_script_argv = false       # true shows passwords to every user of the computer
 //! max_channels = 64              # asked of bridges
+//! # nat_server = "nat20.example:7968"  # reaches `nat:SERIAL`; passwords go through it
+//! # nat_type = "nat20"           # or "nat"
 //!
 //! # [bridge]                     # serves the bridge API to scripts; off without this section
 //! # listen = "127.0.0.1:3000"

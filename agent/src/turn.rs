@@ -194,7 +194,12 @@ async fn ask_in_turn(
 ) -> Ended {
     let mut last: Option<Ended> = None;
     let configured = Configured::by(&shared.site.vendor);
-    for backend in backends(shared.options.backend, ask, configured) {
+    for backend in backends(
+        shared.options.backend,
+        ask,
+        configured,
+        &target.endpoint.host,
+    ) {
         let (started_at, began) = (shared.site.clock.now(), Instant::now());
         let mut result = ask_by(shared, target, ask, backend, deadline).await;
         let code = result.as_ref().err().map(|error| error.failure.code);

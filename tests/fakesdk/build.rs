@@ -17,7 +17,7 @@ type Record = (
     &'static [(&'static str, &'static str)],
 );
 
-const RECORDS: [Record; 8] = [
+const RECORDS: [Record; 9] = [
     (
         "DeviceInfo",
         "NET_SDK_DEVICEINFO",
@@ -109,6 +109,25 @@ const RECORDS: [Record; 8] = [
             ("property", "diskProperty"),
             ("total", "diskTotalSpace"),
             ("free", "diskFreeSpace"),
+        ],
+    ),
+    (
+        "Found036",
+        "NET_SDK_DEVICE_DISCOVERY_INFO",
+        None,
+        &[
+            ("device_type", "deviceType"),
+            ("product", "productType"),
+            ("address", "strIP"),
+            ("mask", "strNetMask"),
+            ("gateway", "strGateWay"),
+            ("mac", "byMac"),
+            ("port", "netPort"),
+            ("http_port", "httpPort"),
+            ("software", "softVer"),
+            ("build_date", "softBuildDate"),
+            ("not_activated", "deviceActivated"),
+            ("brand", "nocName"),
         ],
     ),
     (

@@ -36,6 +36,7 @@ mod login_budget;
 mod mishaps;
 mod netsdk;
 mod netsdk_asks;
+mod netsdk_reach;
 mod nothing_lost;
 mod orders;
 mod pictures;

@@ -121,7 +121,7 @@ async fn every_ask_that_reads_has_its_answer() {
     }
     let trace = recorder.trace();
     assert!(!trace.contains("VIOLATION"), "{trace}");
-    let row = recorder.ask("users", &[]).await;
+    let row = recorder.ask("image", &[]).await;
     assert_eq!(row["error_code"], "device.unsupported_variant", "{row}");
 }
 

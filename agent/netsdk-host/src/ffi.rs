@@ -8,6 +8,7 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 
 use libloading::os::unix::Library;
+use tvtfleet_proto::device::sdkpipe::{NatKind, NatRoute, Tunnel};
 use tvtfleet_proto::model::secret::Secret;
 use zeroize::Zeroizing;
 
@@ -28,6 +29,18 @@ type Counted = unsafe extern "C" fn(i64, *mut u8, i64) -> i64;
 type Picture = unsafe extern "C" fn(i64, i64, *mut u8, u32, *mut u32) -> u8;
 type PictureFile = unsafe extern "C" fn(i64, i64, *mut c_char) -> u8;
 type RtspUrl = unsafe extern "C" fn(i64, i64, i64, *mut u8) -> u8;
+type Document = unsafe extern "C" fn(i64, *mut c_char, *mut c_char, *mut u8, u32, *mut u32) -> u8;
+type Discover = unsafe extern "C" fn(*mut u8, i32, i32) -> i32;
+type SetNat = unsafe extern "C" fn(*mut c_char, u16) -> u8;
+type LoginEx = unsafe extern "C" fn(
+    *mut c_char,
+    u16,
+    *mut c_char,
+    *mut c_char,
+    *mut u8,
+    i32,
+    *const c_char,
+) -> i64;
 
 /// Functions without which nothing works.
 pub(crate) const REQUIRED: [&str; 11] = [
@@ -44,7 +57,7 @@ pub(crate) const REQUIRED: [&str; 11] = [
     "NET_SDK_GetDeviceIPCInfo",
 ];
 /// Functions that a scan can do without.
-pub(crate) const OPTIONAL: [&str; 10] = [
+pub(crate) const OPTIONAL: [&str; 15] = [
     "NET_SDK_GetDeviceCHStatus",
     "NET_SDK_GetDeviceTime",
     "NET_SDK_FindDisk",
@@ -55,7 +68,25 @@ pub(crate) const OPTIONAL: [&str; 10] = [
     "NET_SDK_RebootDVR",
     "NET_SDK_CaptureJPEGData_V2",
     "NET_SDK_CaptureJPEGFile_V2",
+    "NET_SDK_ApiInterface",
+    "NET_SDK_TransparentConfig",
+    "NET_SDK_DiscoverDevice",
+    "NET_SDK_SetNat2Addr",
+    "NET_SDK_LoginEx",
 ];
+
+/// How `NET_SDK_LoginEx` reaches a device by its serial number.
+const NAT_1: i32 = 1;
+const NAT_2: i32 = 2;
+
+/// The two functions that pass documents on to the recorder's web interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passage {
+    /// `NET_SDK_ApiInterface`.
+    Api,
+    /// `NET_SDK_TransparentConfig`.
+    Transparent,
+}
 
 /// How a call ended that did not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +122,12 @@ pub(crate) struct Sdk {
     reboot: Option<OfUser>,
     picture: Option<Picture>,
     picture_file: Option<PictureFile>,
+    api: Option<Document>,
+    transparent: Option<Document>,
+    discover: Option<Discover>,
+    set_nat: Option<SetNat>,
+    login_ex: Option<LoginEx>,
+    cleanup: Nullary,
 }
 
 /// The three functions that list disks; one without the others is of no use.
@@ -157,6 +194,12 @@ impl Sdk {
                 reboot: find(library, "NET_SDK_RebootDVR"),
                 picture: find(library, "NET_SDK_CaptureJPEGData_V2"),
                 picture_file: find(library, "NET_SDK_CaptureJPEGFile_V2"),
+                api: find(library, "NET_SDK_ApiInterface"),
+                transparent: find(library, "NET_SDK_TransparentConfig"),
+                discover: find(library, "NET_SDK_DiscoverDevice"),
+                set_nat: find(library, "NET_SDK_SetNat2Addr"),
+                login_ex: find(library, "NET_SDK_LoginEx"),
+                cleanup: find(library, "NET_SDK_Cleanup").ok_or_else(|| lost("NET_SDK_Cleanup"))?,
             })
         }
     }
@@ -216,6 +259,105 @@ impl Sdk {
         } else {
             Ok(UserId(id))
         }
+    }
+
+    /// Logs in by the device's serial number and fills `record` with the device's record.
+    pub(crate) fn login_nat(
+        &self,
+        nat: &NatRoute,
+        user: &str,
+        password: &Secret,
+        record: &mut Guarded,
+    ) -> Result<UserId, CallError> {
+        let login = self.login_ex.ok_or(CallError::Missing)?;
+        let mut server = text(&nat.server)?;
+        let mut user = text(user)?;
+        let mut password = text(password.expose())?;
+        let serial = text(&nat.serial)?;
+        let kind = match nat.kind {
+            NatKind::Nat => NAT_1,
+            NatKind::Nat20 => NAT_2,
+        };
+        // SAFETY: the texts end with NUL and are our own copies, live until the call returns; the
+        // record has more room than the largest known layout.
+        let id = unsafe {
+            login(
+                server.as_mut_ptr().cast(),
+                nat.port,
+                user.as_mut_ptr().cast(),
+                password.as_mut_ptr().cast(),
+                record.start(),
+                kind,
+                serial.as_ptr().cast(),
+            )
+        };
+        if id < 0 {
+            Err(self.reason())
+        } else {
+            Ok(UserId(id))
+        }
+    }
+
+    /// Names the server of logins by serial number of the second generation; once in a process.
+    pub(crate) fn set_nat(&self, nat: &NatRoute) -> Result<(), CallError> {
+        let call = self.set_nat.ok_or(CallError::Missing)?;
+        let mut server = text(&nat.server)?;
+        // SAFETY: the text ends with NUL and is our own copy, live until the call returns.
+        let done = unsafe { call(server.as_mut_ptr().cast(), nat.port) };
+        self.check(done)
+    }
+
+    /// Ends all that the library does. It may hang or crash in here after a login by serial number.
+    pub(crate) fn clean_up(&self) {
+        // SAFETY: the library was started; nothing of it is called after this.
+        unsafe { (self.cleanup)() };
+    }
+
+    /// Looks for devices for so many seconds and fills `rows` with `elements` records at most; says how
+    /// many the library claims to have written.
+    pub(crate) fn discover(
+        &self,
+        rows: &mut Guarded,
+        elements: u16,
+        seconds: u8,
+    ) -> Result<i32, CallError> {
+        let call = self.discover.ok_or(CallError::Missing)?;
+        // SAFETY: the buffer has room for that many records of more than the largest known layout.
+        Ok(unsafe { call(rows.start(), i32::from(elements), i32::from(seconds)) })
+    }
+
+    /// Passes a document on to the recorder's web interface and fills `answer`; says how many bytes the
+    /// library claims to have written.
+    pub(crate) fn document(
+        &self,
+        passage: Passage,
+        user: UserId,
+        tunnel: &Tunnel,
+        answer: &mut Guarded,
+    ) -> Result<u32, CallError> {
+        let call = match passage {
+            Passage::Api => self.api,
+            Passage::Transparent => self.transparent,
+        };
+        let call = call.ok_or(CallError::Missing)?;
+        let mut body = text(&tunnel.body)?;
+        let mut path = text(&tunnel.path)?;
+        let room = u32::try_from(answer.room()).map_err(|_| CallError::Argument)?;
+        let mut count = 0_u32;
+        // SAFETY: the id is of a live session, the texts end with NUL and are our own copies, `room` is
+        // the size of the buffer in bytes, and the count is four bytes, as the header has it.
+        let done = unsafe {
+            call(
+                user.0,
+                body.as_mut_ptr().cast(),
+                path.as_mut_ptr().cast(),
+                answer.start(),
+                room,
+                ptr::from_mut(&mut count),
+            )
+        };
+        self.check(done)?;
+        Ok(count)
     }
 
     /// Ends a session.

@@ -18,7 +18,7 @@ use tvtfleet_proto::device::sdkpipe::{
 /// Channels are below this number in every recorder.
 const CHANNEL_LIMIT: u16 = 1024;
 /// The first build whose records have names and GUIDs.
-const FIRST_036: u32 = 50_422;
+pub(crate) const FIRST_036: u32 = 50_422;
 
 /// The offsets of a camera record, `NET_SDK_IPC_DEVICE_INFO`.
 #[derive(Debug, PartialEq, Eq)]
@@ -238,19 +238,19 @@ pub(crate) fn line(bytes: &[u8]) -> String {
 
 /// How well a layout fits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Score {
+pub(crate) struct Score {
     good: usize,
     all: usize,
 }
 
 impl Score {
-    fn count(&mut self, good: bool) {
+    pub(crate) fn count(&mut self, good: bool) {
         self.good = self.good.saturating_add(usize::from(good));
         self.all = self.all.saturating_add(1);
     }
 
     /// At least nine signs in ten speak for it. No rows fit every layout.
-    const fn fits(self) -> bool {
+    pub(crate) const fn fits(self) -> bool {
         self.good.saturating_mul(10) >= self.all.saturating_mul(9)
     }
 }
@@ -271,18 +271,22 @@ fn camera_score(bytes: &[u8], count: i64, layout: &CameraLayout) -> Result<Score
 }
 
 /// Up to the first NUL, nothing but printable ASCII or UTF-8 of more bytes.
-fn is_plain(field: &[u8]) -> bool {
+pub(crate) fn is_plain(field: &[u8]) -> bool {
     let text = field.split(|byte| *byte == 0).next().unwrap_or_default();
     std::str::from_utf8(text).is_ok_and(|text| !text.chars().any(char::is_control))
 }
 
 /// The records in a buffer: never more than it has room for.
-fn rows(bytes: &[u8], count: i64, stride: usize) -> Result<impl Iterator<Item = &[u8]>, Mismatch> {
+pub(crate) fn rows(
+    bytes: &[u8],
+    count: i64,
+    stride: usize,
+) -> Result<impl Iterator<Item = &[u8]>, Mismatch> {
     let count = usize::try_from(count).map_err(|_| Mismatch(format!("a count of {count}")))?;
     Ok(bytes.chunks_exact(stride).take(count))
 }
 
-fn text(bytes: &[u8], range: Range<usize>) -> String {
+pub(crate) fn text(bytes: &[u8], range: Range<usize>) -> String {
     let field = bytes.get(range).unwrap_or_default();
     let text = field.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(text).into_owned()
@@ -292,26 +296,26 @@ fn byte(bytes: &[u8], at: usize) -> u8 {
     bytes.get(at).copied().unwrap_or_default()
 }
 
-fn number(bytes: &[u8], at: usize) -> u16 {
+pub(crate) fn number(bytes: &[u8], at: usize) -> u16 {
     let field = bytes.get(at..).and_then(<[u8]>::first_chunk);
     field.map_or(0, |field| u16::from_le_bytes(*field))
 }
 
-fn word(bytes: &[u8], at: usize) -> u32 {
+pub(crate) fn word(bytes: &[u8], at: usize) -> u32 {
     let field = bytes.get(at..).and_then(<[u8]>::first_chunk);
     field.map_or(0, |field| u32::from_le_bytes(*field))
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::Value;
 
-    const LAYOUTS: &str = include_str!("../../../tests/vectors/netsdk_layout.json");
+    pub(crate) const LAYOUTS: &str = include_str!("../../../tests/vectors/netsdk_layout.json");
 
     /// Offset and size of a field in the published layouts.
-    fn field(layout: &Value, name: &str) -> Range<usize> {
+    pub(crate) fn field(layout: &Value, name: &str) -> Range<usize> {
         let fields = layout["fields"].as_array().unwrap();
         let found = fields.iter().find(|field| field["name"] == name).unwrap();
         let at = |key: &str| usize::try_from(found[key].as_u64().unwrap()).unwrap();

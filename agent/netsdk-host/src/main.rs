@@ -14,12 +14,14 @@
 )]
 
 mod ffi;
+mod found;
 mod guarded;
 mod layout;
 mod load;
 mod process;
 mod session;
 mod still;
+mod tunnel;
 
 use std::fs::File;
 use std::io::{Read, Write};

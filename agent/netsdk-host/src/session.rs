@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use tvtfleet_proto::device::sdkpipe::{
-    Answer, CallFailure, Login, Reason, Request, StreamChoice, plain_url,
+    Answer, CallFailure, Login, NatKind, NatRoute, Reason, Request, Search, StreamChoice, plain_url,
 };
 
 use crate::ffi::{CallError, Sdk, UserId};
@@ -12,7 +12,7 @@ use crate::guarded::Guarded;
 use crate::layout::{
     self, CHANNEL_STRIDE, CLOCK_ROOM, DEVICE_ROOM, DISK_ROOM, FIRST_132, RECORDING_STRIDE, URL_ROOM,
 };
-use crate::still;
+use crate::{found, still, tunnel};
 
 /// Room for camera records, in bytes: whole records of either length, and more than 256 of them.
 const CAMERAS_ROOM: usize = 16 * 8280;
@@ -28,6 +28,11 @@ const CLOCK_TRIES: u32 = 10;
 const CLOCK_PAUSE: Duration = Duration::from_millis(500);
 /// Disks for which there is room; no recorder has half as many.
 const DISKS_MAX: usize = 64;
+/// Devices that one search may find, and room for the record of each, in bytes.
+const FOUND_MAX: u16 = 512;
+const FOUND_ROOM: usize = 256;
+/// The longest search, in seconds.
+const SEARCH_MAX: u8 = 60;
 /// The number for a recorder without a disk.
 const NO_DISK: u32 = 22;
 
@@ -37,6 +42,8 @@ pub(crate) struct Session {
     sdk: Sdk,
     build: u32,
     user: Option<UserId>,
+    /// Whether a login by serial number was tried: the library must be ended properly then.
+    is_nat: bool,
 }
 
 impl Session {
@@ -46,6 +53,7 @@ impl Session {
             sdk,
             build,
             user: None,
+            is_nat: false,
         }
     }
 
@@ -61,10 +69,16 @@ impl Session {
             Request::Recording => self.recordings(),
             Request::RtspUrl(choice) => self.rtsp_url(choice),
             Request::Picture(channel) => self.picture(channel),
+            Request::Tunnel(document) => self.tunnel(&document),
+            Request::Search(search) => self.search(search),
             Request::Reboot => self.reboot(),
             Request::Quit => {
                 if let Some(user) = self.user.take() {
                     self.sdk.logout(user);
+                }
+                if self.is_nat {
+                    // Else the library crashes when the process ends.
+                    self.sdk.clean_up();
                 }
                 Ok(Answer::Done)
             }
@@ -79,6 +93,10 @@ impl Session {
         }
         self.sdk.set_patience(login.connect_ms);
         let mut record = Guarded::zeroed(DEVICE_ROOM);
+        if let Some(nat) = &login.nat {
+            self.login_nat(nat, login, &mut record)?;
+            return device("NET_SDK_LoginEx", &record);
+        }
         let user = self
             .sdk
             .login(
@@ -91,6 +109,44 @@ impl Session {
             .map_err(|error| failed(FUNCTION, error))?;
         self.user = Some(user);
         device(FUNCTION, &record)
+    }
+
+    fn login_nat(
+        &mut self,
+        nat: &NatRoute,
+        login: &Login,
+        record: &mut Guarded,
+    ) -> Result<(), CallFailure> {
+        // One server in the life of a process: the helper has one device, and one login.
+        if std::mem::replace(&mut self.is_nat, true) {
+            return Err(failure("NET_SDK_LoginEx", Reason::Order));
+        }
+        if nat.kind == NatKind::Nat20 {
+            let set = self.sdk.set_nat(nat);
+            set.map_err(|error| failed("NET_SDK_SetNat2Addr", error))?;
+        }
+        let user = self
+            .sdk
+            .login_nat(nat, &login.username, &login.password, record);
+        self.user = Some(user.map_err(|error| failed("NET_SDK_LoginEx", error))?);
+        Ok(())
+    }
+
+    fn tunnel(&self, document: &tunnel::Document) -> Result<Answer, CallFailure> {
+        tunnel::send(&self.sdk, self.user("NET_SDK_ApiInterface")?, document)
+    }
+
+    fn search(&self, search: Search) -> Result<Answer, CallFailure> {
+        const FUNCTION: &str = "NET_SDK_DiscoverDevice";
+        let room = usize::from(FOUND_MAX).saturating_mul(FOUND_ROOM);
+        let mut rows = Guarded::filled(room);
+        let seconds = search.seconds.clamp(1, SEARCH_MAX);
+        let count = self.sdk.discover(&mut rows, FOUND_MAX, seconds);
+        // A count of 0 is nobody, or a failure that the library does not tell apart.
+        let count = count.map_err(|error| failed(FUNCTION, error))?;
+        let rows = found::devices(whole(FUNCTION, &rows)?, i64::from(count), self.build);
+        rows.map(Answer::Found)
+            .map_err(|mismatch| failure(FUNCTION, Reason::Layout(mismatch.0)))
     }
 
     fn device_info(&self) -> Result<Answer, CallFailure> {

@@ -117,6 +117,7 @@ fn login(password: &str) -> Request {
         username: "admin".into(),
         password: Secret::new(password),
         connect_ms: 3000,
+        nat: None,
     })
 }
 

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use tvtfleet_bus::settings::NatsSection;
 use tvtfleet_proto::device::bridge::base_url;
+use tvtfleet_proto::device::sdkpipe::NatKind;
 use tvtfleet_proto::device::tvt::{KeySource, Limits, TunnelMode};
 use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::id::SiteId;
@@ -20,7 +21,7 @@ use super::{
     SITE_VARIABLE, TENANT_VARIABLE, VAULT_KEY_VARIABLE,
 };
 use crate::bridge::BridgeSettings;
-use crate::device::vendor::{BadBridgeUrl, VendorSettings};
+use crate::device::vendor::{BadBridgeUrl, NatServer, VendorSettings};
 use crate::device::{KeyLogin, PORTS_MAX, ProtocolSettings, WebPort, WebSettings};
 use crate::identity::Identity;
 use crate::policy::{Consent, Policy};
@@ -120,6 +121,16 @@ struct SdkSection {
     scan_script_argv: Option<bool>,
     node: Option<PathBuf>,
     max_channels: Option<u32>,
+    nat_server: Option<String>,
+    nat_type: Option<NatWord>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum NatWord {
+    Nat,
+    #[default]
+    Nat20,
 }
 
 #[derive(Default, Deserialize)]
@@ -271,6 +282,14 @@ impl SdkSection {
             let root = base_url(&text).map(str::to_owned);
             root.ok_or_else(|| ConfigError::invalid("sdk.api_url", BadBridgeUrl("the value")))
         };
+        let kind = match self.nat_type.unwrap_or_default() {
+            NatWord::Nat => NatKind::Nat,
+            NatWord::Nat20 => NatKind::Nat20,
+        };
+        let nat = |text: String| {
+            let wrong = || ConfigError::invalid("sdk.nat_server", "write host:port");
+            NatServer::read(&text, kind).ok_or_else(wrong)
+        };
         let token = |path: PathBuf| {
             let wrong = |reason: String| ConfigError::invalid("sdk.token_file", reason);
             let shown = path.display();
@@ -298,6 +317,7 @@ impl SdkSection {
             script_argv: self.scan_script_argv.unwrap_or(base.script_argv),
             node: self.node,
             max_cameras: self.max_channels.unwrap_or(base.max_cameras),
+            nat: self.nat_server.map(nat).transpose()?,
         })
     }
 }

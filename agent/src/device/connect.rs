@@ -50,7 +50,8 @@ pub(crate) async fn connect(visit: Visit<'_>) -> Result<TcpStream, Failure> {
 pub(crate) async fn check_host(visit: Visit<'_>) -> Result<(), Failure> {
     let policy = &visit.site.policy;
     let endpoint = &visit.target.endpoint;
-    if endpoint.host.ip().is_none() && policy.networks.is_empty() {
+    let is_name = matches!(endpoint.host, Host::Name(_));
+    if is_name && policy.networks.is_empty() {
         return Ok(());
     }
     let found = addresses(endpoint, visit.site.protocol.resolve).await?;
@@ -76,6 +77,13 @@ pub(crate) fn cancelled() -> Failure {
     Failure::new(ErrorCode::DeviceCancelled, "stopped before it was done")
 }
 
+/// The failure of asking a device by address of which only the serial number is known.
+pub(crate) fn only_by_serial() -> Failure {
+    let text =
+        "a device that is known by its serial number is reached by the vendor's library only";
+    Failure::new(ErrorCode::UnsupportedVariant, text)
+}
+
 /// A span as pytvt prints it: `10s`, `0.5s`.
 pub(crate) struct Seconds(pub(crate) Duration);
 
@@ -89,6 +97,7 @@ async fn addresses(endpoint: &Endpoint, limit: Duration) -> Result<Vec<SocketAdd
     let name = match &endpoint.host {
         Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, endpoint.port)]),
         Host::Name(name) => name.as_str(),
+        Host::Serial(_) => return Err(only_by_serial()),
     };
     let unresolved = |text: String| Failure::new(ErrorCode::NameNotResolved, text);
     let end = Instant::now() + limit;

@@ -7,6 +7,7 @@
 //! except those that only one of them can answer.
 
 use tvtfleet_proto::error::ErrorCode;
+use tvtfleet_proto::model::address::Host;
 use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::backend::{Backend, BackendChoice};
 use tvtfleet_proto::model::report::Failure;
@@ -36,11 +37,20 @@ impl Configured {
 
 /// The backends to try, in this order. The vendor's library and bridges are part of `auto` only where
 /// somebody configured them.
-pub(crate) fn backends(choice: BackendChoice, ask: Ask, configured: Configured) -> Vec<Backend> {
-    match (choice, ask) {
+pub(crate) fn backends(
+    choice: BackendChoice,
+    ask: Ask,
+    configured: Configured,
+    host: &Host,
+) -> Vec<Backend> {
+    match (choice, host) {
         (BackendChoice::Only(backend), _) => return vec![backend],
-        (BackendChoice::Both, Ask::Scan) => return vec![Backend::Protocol, Backend::Sdk],
-        (BackendChoice::Both | BackendChoice::Auto, _) => {}
+        // Nothing else knows such devices.
+        (_, Host::Serial(_)) => return vec![Backend::Netsdk],
+        (BackendChoice::Both | BackendChoice::Auto, Host::Ip(_) | Host::Name(_)) => {}
+    }
+    if choice == BackendChoice::Both && ask == Ask::Scan {
+        return vec![Backend::Protocol, Backend::Sdk];
     }
     let mut found = without_library(ask, configured);
     // UNCERTAIN records are not asked for unless somebody wants just them.
@@ -204,6 +214,7 @@ impl Completion {
 mod tests {
     use super::*;
 
+    const HOST: Host = Host::Ip(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
     const NONE: Configured = Configured {
         library: false,
         bridge: false,
@@ -213,18 +224,18 @@ mod tests {
     fn auto_uses_the_vendors_ways_only_where_they_are_configured() {
         let none = Configured::default();
         let (library, bridge) = (true, true);
-        let with = |configured| backends(BackendChoice::Auto, Ask::Scan, configured);
+        let with = |configured| backends(BackendChoice::Auto, Ask::Scan, configured, &HOST);
         assert_eq!(with(none), [Backend::Protocol]);
         let both = Configured { library, bridge };
         assert_eq!(with(both), [Backend::Protocol, Backend::Netsdk]);
-        let found = backends(BackendChoice::Auto, Ask::Disks, both);
+        let found = backends(BackendChoice::Auto, Ask::Disks, both, &HOST);
         assert_eq!(found, [Backend::WebApi, Backend::Cgi, Backend::Netsdk]);
         for ask in [Ask::Recording, Ask::Reboot, Ask::Users] {
-            let found = backends(BackendChoice::Auto, ask, both);
+            let found = backends(BackendChoice::Auto, ask, both, &HOST);
             assert!(!found.contains(&Backend::Netsdk), "{ask}");
         }
         let bridge = Configured { bridge, ..none };
-        let found = |ask| backends(BackendChoice::Auto, ask, bridge);
+        let found = |ask| backends(BackendChoice::Auto, ask, bridge, &HOST);
         let clock = [Backend::WebApi, Backend::Sdk];
         assert_eq!(found(Ask::Clock), clock);
         for ask in [Ask::Disks, Ask::Reboot] {
@@ -235,35 +246,47 @@ mod tests {
             let choices = [BackendChoice::Auto, BackendChoice::Both];
             for choice in choices {
                 assert_eq!(
-                    backends(choice, Ask::Probe, configured),
+                    backends(choice, Ask::Probe, configured, &HOST),
                     [Backend::Protocol]
                 );
             }
-            let found = backends(BackendChoice::Both, Ask::Scan, configured);
+            let found = backends(BackendChoice::Both, Ask::Scan, configured, &HOST);
             assert_eq!(found, [Backend::Protocol, Backend::Sdk]);
             for backend in Backend::ALL {
                 let only = BackendChoice::Only(*backend);
-                assert_eq!(backends(only, Ask::Scan, configured), [*backend]);
+                assert_eq!(backends(only, Ask::Scan, configured, &HOST), [*backend]);
             }
         }
+    }
+
+    #[test]
+    fn a_serial_number_is_the_librarys() {
+        let host = Host::Serial("N1A2B3C4".into());
+        for choice in [BackendChoice::Auto, BackendChoice::Both] {
+            for ask in [Ask::Scan, Ask::Users, Ask::Probe] {
+                assert_eq!(backends(choice, ask, NONE, &host), [Backend::Netsdk]);
+            }
+        }
+        let only = BackendChoice::Only(Backend::Cgi);
+        assert_eq!(backends(only, Ask::Users, NONE, &host), [Backend::Cgi]);
     }
 
     #[test]
     fn auto_starts_with_the_quickest_that_can() {
         for ask in [Ask::Scan, Ask::Probe] {
             assert_eq!(
-                backends(BackendChoice::Auto, ask, NONE),
+                backends(BackendChoice::Auto, ask, NONE, &HOST),
                 [Backend::Protocol]
             );
         }
         for ask in Ask::ALL {
             let not_by_backends = matches!(ask, Ask::Discover | Ask::Snapshot);
             assert_eq!(
-                backends(BackendChoice::Auto, *ask, NONE).is_empty(),
+                backends(BackendChoice::Auto, *ask, NONE, &HOST).is_empty(),
                 not_by_backends
             );
             let only = BackendChoice::Only(Backend::Cgi);
-            assert_eq!(backends(only, *ask, NONE), [Backend::Cgi]);
+            assert_eq!(backends(only, *ask, NONE, &HOST), [Backend::Cgi]);
         }
     }
 
@@ -271,7 +294,7 @@ mod tests {
     fn every_backend_that_is_tried_can_answer() {
         use tvtfleet_proto::device::{cgi, webapi};
         for ask in Ask::ALL {
-            for backend in backends(BackendChoice::Auto, *ask, NONE) {
+            for backend in backends(BackendChoice::Auto, *ask, NONE, &HOST) {
                 let can = match backend {
                     Backend::Protocol => matches!(ask, Ask::Scan | Ask::Probe),
                     Backend::WebApi => {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use tvtfleet_proto::device::bridge::base_url;
+use tvtfleet_proto::device::sdkpipe::NatKind;
+use tvtfleet_proto::model::address::{Endpoint, Host};
 use tvtfleet_proto::model::secret::Secret;
 
 /// Helper processes of a site at a time.
@@ -50,6 +52,36 @@ pub struct VendorSettings {
     pub node: Option<PathBuf>,
     /// How many channels bridges are asked for.
     pub max_cameras: u32,
+    /// The vendor's server that reaches devices by their serial number; none without it.
+    pub nat: Option<NatServer>,
+}
+
+/// A server of the vendor's that reaches devices by their serial number.
+///
+/// Credentials go through it, so that somebody has to name it. Which server knows a device depends on
+/// the brand it was sold under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NatServer {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How it is spoken to.
+    pub kind: NatKind,
+}
+
+impl NatServer {
+    /// Reads `HOST:PORT`; `None` for other text.
+    #[must_use]
+    pub fn read(text: &str, kind: NatKind) -> Option<Self> {
+        let Endpoint { host, port } = text.trim().parse().ok()?;
+        let is_server = !matches!(host, Host::Serial(_));
+        is_server.then(|| Self {
+            host: host.to_string(),
+            port,
+            kind,
+        })
+    }
 }
 
 impl Default for VendorSettings {
@@ -64,6 +96,7 @@ impl Default for VendorSettings {
             script_argv: false,
             node: None,
             max_cameras: MAX_CAMERAS,
+            nat: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use tvtfleet_bus::clock::Clock;
 use tvtfleet_proto::error::ErrorCode;
 use tvtfleet_proto::model::discovery::{DiscoveredDevice, SweepCursor};
 
+use crate::device::VendorSettings;
 use crate::policy::Policy;
 
 /// What a discovery needs from the site around it.
@@ -15,6 +16,8 @@ pub struct DiscoverContext {
     pub policy: Policy,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Where the vendor's library is, for the search of that name.
+    pub vendor: VendorSettings,
 }
 
 /// Something that happened. Events are for display: they are dropped when nobody reads them fast

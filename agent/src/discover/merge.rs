@@ -101,7 +101,7 @@ impl Trust {
     const fn of(method: Method) -> Self {
         match method {
             Method::Tcp | Method::Neighbours => Self::Greeting,
-            Method::Mhed | Method::Announcements => Self::Mhed,
+            Method::Mhed | Method::Announcements | Method::Sdk => Self::Mhed,
             Method::Ssdp | Method::Sweep => Self::Ssdp,
             Method::Onvif => Self::Onvif,
         }

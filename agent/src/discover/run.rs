@@ -3,6 +3,7 @@
 mod driver;
 mod ears;
 mod greeter;
+mod library;
 mod setup;
 
 use tokio::sync::mpsc;

@@ -1,6 +1,6 @@
 //! What the kernel reports about datagrams that went nowhere.
 
-use std::io::IoSliceMut;
+use std::io::{self, IoSliceMut};
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 
@@ -14,6 +14,9 @@ const REPORTS_MAX: usize = 256;
 /// An ICMP message from the network, not the kernel's own.
 const ORIGIN_ICMP: u8 = 2;
 
+/// Errors of earlier datagrams that a send call may report before its own result.
+const STALE_ERRORS: usize = 8;
+
 /// What became of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -25,6 +28,21 @@ pub(crate) enum Fate {
     NoRoom,
     /// Our own probes wait for their neighbours, as many as the socket may hold.
     Queued,
+}
+
+/// Sends, past the errors that the kernel reports about earlier datagrams.
+pub(crate) fn sent(send: impl Fn() -> io::Result<usize>) -> Result<(), Fate> {
+    for _ in 0..STALE_ERRORS {
+        match send() {
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                if let Some(fate) = of_send(&error) {
+                    return Err(fate);
+                }
+            }
+        }
+    }
+    Err(Fate::Queued)
 }
 
 /// Reads the error queue of a socket.
@@ -76,7 +94,7 @@ fn fate(errno: Errno, origin: u8, about: Ipv4Addr, by: Option<Ipv4Addr>) -> Opti
 }
 
 /// What an error of a send call means; `None` for one that is about an earlier datagram.
-pub(crate) fn of_send(error: &std::io::Error) -> Option<Fate> {
+pub(crate) fn of_send(error: &io::Error) -> Option<Fate> {
     const NO_ROOM: [Errno; 2] = [Errno::ENOBUFS, Errno::ENOMEM];
     const NO_WAY: [Errno; 5] = [
         Errno::ENETUNREACH,
@@ -85,7 +103,7 @@ pub(crate) fn of_send(error: &std::io::Error) -> Option<Fate> {
         Errno::EPERM,
         Errno::EADDRNOTAVAIL,
     ];
-    if error.kind() == std::io::ErrorKind::WouldBlock {
+    if error.kind() == io::ErrorKind::WouldBlock {
         return Some(Fate::Queued);
     }
     let errno = Errno::from_raw(error.raw_os_error()?);

@@ -145,6 +145,7 @@ impl JobTask {
         let context = DiscoverContext {
             policy: devices.policy.clone(),
             clock: std::sync::Arc::clone(&devices.clock),
+            vendor: devices.vendor.clone(),
         };
         let (sender, mut events) = mpsc::channel(EVENTS);
         let cancel = CancellationToken::new();

@@ -13,4 +13,4 @@ pub(crate) use fleet::{ServerArgs, ServerSettings};
 pub(crate) use local::{LocalArgs, LocalSettings, read_password};
 pub(crate) use setting::Origin;
 pub(crate) use value::{duration, parallel, port};
-pub(crate) use vendor::VendorArgs;
+pub(crate) use vendor::{VendorArgs, vendor_of_environment};

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use tvt_agent::VendorSettings;
+use tvt_agent::vendor::NatServer;
 use tvtfleet_proto::device::bridge::base_url;
+use tvtfleet_proto::device::sdkpipe::NatKind;
 use tvtfleet_proto::error::ErrorCode;
 
 use crate::env::{self, Environment, Variable};
@@ -27,6 +29,12 @@ pub(crate) struct VendorArgs {
     /// Give the password to the script in its arguments, where every user of this computer sees it
     #[arg(long)]
     scan_script_argv: bool,
+    /// The vendor's server that reaches recorders given as nat:SERIAL; passwords go through it
+    #[arg(long, value_name = "HOST:PORT")]
+    nat_server: Option<String>,
+    /// How that server is spoken to
+    #[arg(long, value_name = "TYPE", value_parser = ["nat", "nat20"], default_value = "nat20")]
+    nat_type: String,
 }
 
 fn url(text: &str) -> Result<String, String> {
@@ -53,6 +61,7 @@ impl VendorArgs {
             bridge_url: self.api_url.clone().or(settled.bridge_url),
             script: self.scan_script.as_ref().map(place).or(settled.script),
             script_argv: self.scan_script_argv,
+            nat: self.nat()?.or(settled.nat),
             ..settled
         };
         if settings.is_bridge_exposed() {
@@ -63,6 +72,30 @@ impl VendorArgs {
         }
         Ok(settings)
     }
+
+    fn nat(&self) -> Result<Option<NatServer>, CliError> {
+        let kind = if self.nat_type == NatKind::Nat.as_str() {
+            NatKind::Nat
+        } else {
+            NatKind::Nat20
+        };
+        let Some(text) = &self.nat_server else {
+            return Ok(None);
+        };
+        let server = NatServer::read(text, kind);
+        let wrong = || CliError::new(ErrorCode::UsageInvalid, "--nat-server: write host:port");
+        server.map(Some).ok_or_else(wrong)
+    }
+}
+
+/// What the variables alone say.
+///
+/// # Errors
+///
+/// As [`VendorArgs::settle`].
+pub(crate) fn vendor_of_environment(io: &Io) -> Result<VendorSettings, CliError> {
+    let settings = VendorSettings::default().with_variables(|name| read(&io.env, name));
+    settings.map_err(|error| CliError::new(ErrorCode::ConfigInvalid, error.to_string()))
 }
 
 /// The variables that [`VendorSettings`] reads.

@@ -20,7 +20,8 @@ pub(crate) struct NetworkArgs {
     /// Network or address that nothing is sent to; may be given several times
     #[arg(long, value_name = "CIDR", value_parser = network)]
     exclude: Vec<Ipv4Net>,
-    /// Ways to use: neighbours, announcements, mhed, ssdp, onvif, sweep, tcp
+    /// Ways to use: neighbours, announcements, mhed, ssdp, onvif, sweep, tcp; and, only where it is
+    /// named, sdk: the search of the vendor's library
     #[arg(long, value_name = "METHOD,…", value_delimiter = ',')]
     methods: Vec<Method>,
     /// Probes per second

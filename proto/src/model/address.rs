@@ -2,20 +2,28 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// The longest host name, in bytes (RFC 1035).
 const HOST_MAX: usize = 253;
+/// What stands before a serial number in text.
+const SERIAL_PREFIX: &str = "nat:";
+/// Characters of a serial number; the vendor's library has room for the longer ones.
+const SERIAL_LENGTHS: RangeInclusive<usize> = 4..=32;
 
-/// An IP address or a host name, as an inventory wrote it.
+/// An IP address, a host name or a serial number, as an inventory wrote it.
 ///
-/// IP addresses are kept in their canonical form, host names in lower case.
+/// IP addresses are kept in their canonical form, host names in lower case, serial numbers as they are.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Host {
     /// An IPv4 or IPv6 address.
     Ip(IpAddr),
     /// A name to be resolved at the site.
     Name(String),
+    /// The serial number of a device that only a server of the vendor's can reach; written
+    /// `nat:SERIAL`.
+    Serial(String),
 }
 
 impl Host {
@@ -24,7 +32,7 @@ impl Host {
     pub const fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Ip(ip) => Some(*ip),
-            Self::Name(_) => None,
+            Self::Name(_) | Self::Serial(_) => None,
         }
     }
 }
@@ -34,6 +42,7 @@ impl fmt::Display for Host {
         match self {
             Self::Ip(ip) => f.pad(&ip.to_string()),
             Self::Name(name) => f.pad(name),
+            Self::Serial(serial) => f.pad(&format!("{SERIAL_PREFIX}{serial}")),
         }
     }
 }
@@ -52,6 +61,13 @@ impl FromStr for Host {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || BadHost(text.chars().take(80).collect());
         let trimmed = text.trim();
+        if let Some(serial) = trimmed.strip_prefix(SERIAL_PREFIX) {
+            let is_serial = SERIAL_LENGTHS.contains(&serial.len())
+                && serial.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            return is_serial
+                .then(|| Self::Serial(serial.to_owned()))
+                .ok_or_else(bad);
+        }
         let unbracketed = trimmed
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'))
@@ -92,7 +108,7 @@ impl fmt::Display for Endpoint {
         let text = match &self.host {
             Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]:{}", self.port),
             Host::Ip(IpAddr::V4(ip)) => format!("{ip}:{}", self.port),
-            Host::Name(name) => format!("{name}:{}", self.port),
+            other @ (Host::Name(_) | Host::Serial(_)) => format!("{other}:{}", self.port),
         };
         f.pad(&text)
     }
@@ -105,7 +121,7 @@ impl FromStr for Endpoint {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || BadHost(text.chars().take(80).collect());
         let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
-        if host.contains(':') && !host.starts_with('[') {
+        if host.contains(':') && !host.starts_with('[') && !host.starts_with(SERIAL_PREFIX) {
             return Err(bad());
         }
         let port = port
@@ -142,10 +158,23 @@ mod tests {
 
     #[test]
     fn endpoints_round_trip() {
-        for text in ["10.0.0.1:6036", "[2001:db8::1]:9008", "nvr.example:6036"] {
+        for text in [
+            "10.0.0.1:6036",
+            "[2001:db8::1]:9008",
+            "nvr.example:6036",
+            "nat:N1A2b3C4:6036",
+        ] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
         }
-        for bad in ["10.0.0.1", "10.0.0.1:0", "10.0.0.1:70000", "2001:db8::1:80"] {
+        for bad in [
+            "10.0.0.1",
+            "10.0.0.1:0",
+            "10.0.0.1:70000",
+            "2001:db8::1:80",
+            "nat:N1A2b3C4",
+            "nat:abc:6036",
+            "nat:a-b_c:6036",
+        ] {
             assert!(bad.parse::<Endpoint>().is_err(), "{bad}");
         }
     }

@@ -94,6 +94,8 @@ names! {
     Sweep = "sweep";
     /// The greeting on a TCP port.
     Tcp = "tcp";
+    /// The search of the vendor's library, where that is installed; only where somebody asks for it.
+    Sdk = "sdk";
 }
 
 names! {
@@ -173,6 +175,19 @@ names! {
     Lab = "lab";
 }
 
+impl Method {
+    /// The methods that need nothing of the vendor's.
+    pub const OWN: [Self; 7] = [
+        Self::Neighbours,
+        Self::Announcements,
+        Self::Mhed,
+        Self::Ssdp,
+        Self::Onvif,
+        Self::Sweep,
+        Self::Tcp,
+    ];
+}
+
 impl Profile {
     /// Probes per second, all kinds together.
     #[must_use]
@@ -223,12 +238,12 @@ pub struct DiscoverOptions {
 pub const ADDRESSES_MAX: u64 = 1 << 20;
 
 impl Default for DiscoverOptions {
-    /// Every method, the standard pace, two rounds, and time for a device that uses all of `MX: 3`.
+    /// Every method of our own, the standard pace, two rounds, and time for a device that uses all of `MX: 3`.
     fn default() -> Self {
         Self {
             subnets: Vec::new(),
             excludes: Vec::new(),
-            methods: Method::ALL.iter().copied().collect(),
+            methods: Method::OWN.into(),
             profile: Profile::Standard,
             rate: None,
             tcp_ports: GREETING_PORTS.to_vec(),

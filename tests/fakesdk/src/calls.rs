@@ -9,7 +9,7 @@ use crate::records::{ChannelStatus, DeviceInfo, DeviceInfo132};
 use crate::state::{self, BAD_ARGUMENT, InCall, set_last_error};
 
 /// `BUFFER too small` in the library's words.
-const NO_ROOM: u32 = 46;
+pub(crate) const NO_ROOM: u32 = 46;
 /// True and not one: a caller that takes the byte for a Rust `bool` is caught.
 pub(crate) const TRUE: u8 = 0x81;
 pub(crate) const FALSE: u8 = 0;
@@ -93,17 +93,24 @@ pub unsafe extern "C" fn NET_SDK_Login(
         set_last_error(BAD_ARGUMENT);
         return -1;
     }
+    if !may_log_in(&call, &user, &password) {
+        return -1;
+    }
+    // SAFETY: the caller vouches for the room.
+    unsafe { write_device(&device, record) };
+    state::open(device)
+}
+
+/// Whether the pair is the one that is accepted.
+pub(crate) fn may_log_in(call: &InCall, user: &str, password: &str) -> bool {
     let wanted = setting("CREDS");
     let fits = wanted.is_none_or(|wanted| wanted == format!("{user}:{password}"));
     call.trace(if fits { "match" } else { "mismatch" });
     if !fits {
         let number = setting("BADLOGIN").and_then(|number| number.parse().ok());
         set_last_error(number.unwrap_or(1));
-        return -1;
     }
-    // SAFETY: the caller vouches for the room.
-    unsafe { write_device(&device, record) };
-    state::open(device)
+    fits
 }
 
 /// Ends a session.
@@ -241,7 +248,7 @@ unsafe fn write_rows(
 /// # Safety
 ///
 /// There is room for 428 bytes.
-unsafe fn write_device(device: &str, record: *mut u8) {
+pub(crate) unsafe fn write_device(device: &str, record: *mut u8) {
     let info = data::device(device);
     // SAFETY: the caller vouches for the room.
     unsafe {
@@ -270,7 +277,7 @@ pub(crate) fn as_bytes<T: Copy>(record: &T) -> Vec<u8> {
 /// # Safety
 ///
 /// It ends with NUL, or the pointer is null.
-unsafe fn text(text: *const c_char) -> String {
+pub(crate) unsafe fn text(text: *const c_char) -> String {
     if text.is_null() {
         return String::new();
     }

@@ -2,7 +2,7 @@
 
 use crate::faults::setting;
 use crate::records::{
-    Camera028, Camera036, ChannelStatus, DeviceInfo, DiskInfo, RecordStatus, Time,
+    Camera028, Camera036, ChannelStatus, DeviceInfo, DiskInfo, Found036, RecordStatus, Time,
 };
 
 /// Channels of a device unless a variable says otherwise.
@@ -221,7 +221,32 @@ pub(crate) fn record_rows() -> Vec<RecordStatus> {
         .collect()
 }
 
-/// A fixed field; text that is longer is cut, text that fits is followed by NULs.
+/// The devices that a search finds: recorders on documentation addresses, from 192.0.2.201 on.
+pub(crate) fn found() -> Vec<Found036> {
+    let count = setting("FOUND").and_then(|text| text.parse().ok());
+    (0..count.unwrap_or(2_u8))
+        .map(|number| Found036 {
+            device_type: 3,
+            product: field(b"FAKE-NVR8"),
+            address: field(format!("192.0.2.{}", 201_u8.saturating_add(number)).as_bytes()),
+            mask: field(b"255.255.255.0"),
+            gateway: field(b"192.0.2.1"),
+            mac: [0x58, 0x5B, 0x69, 0xFA, 0xCE, number, 0, 0],
+            port: 6036,
+            http_port: 80,
+            software: 0x0104_0D00,
+            build_date: 0,
+            address_mode: 0,
+            second_address: [0; 16],
+            second_mask: [0; 16],
+            not_activated: 0,
+            password_level: 2,
+            brand: field(b"FAKE"),
+            padding: 0,
+        })
+        .collect()
+}
+
 /// A grey JPEG picture of 16 by 16 pixels with a comment.
 pub(crate) fn picture(comment: &str) -> Vec<u8> {
     let segment = |marker: u8, content: &[u8]| {
@@ -245,7 +270,8 @@ pub(crate) fn picture(comment: &str) -> Vec<u8> {
     .concat()
 }
 
-fn field<const N: usize>(text: &[u8]) -> [u8; N] {
+/// A fixed field; text that is longer is cut, text that fits is followed by NULs.
+pub(crate) fn field<const N: usize>(text: &[u8]) -> [u8; N] {
     let mut field = [0; N];
     for (to, from) in field.iter_mut().zip(text) {
         *to = *from;

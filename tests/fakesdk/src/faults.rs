@@ -23,6 +23,9 @@
 //! | `FAKE_NETSDK_ZEROFILL` | `1` | buffers are cleared first |
 //! | `FAKE_NETSDK_URL` | `rtsp://u:p@192.0.2.1/x` | what streams' addresses are |
 //! | `FAKE_NETSDK_PICTURE` | `cut`, `text` | pictures end too early, or are none |
+//! | `FAKE_NETSDK_NAT` | `nat20.example:7968` | the only server that knows devices by serial number |
+//! | `FAKE_NETSDK_DOCUMENTS` | `/tmp/answers` | where the answers of the web interface are, by path |
+//! | `FAKE_NETSDK_FOUND` | `3` | how many devices a search finds, else 2 |
 //! | `FAKE_NETSDK_STDOUT` | `flood` | the call prints |
 //! | `FAKE_NETSDK_TRACE` | `/tmp/trace` | every call is written down there |
 

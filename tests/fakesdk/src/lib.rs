@@ -22,10 +22,12 @@ mod calls;
 mod data;
 pub mod faults;
 pub mod place;
+mod reach;
 mod records;
 mod state;
 mod still;
 
 pub use asks::*;
 pub use calls::*;
+pub use reach::*;
 pub use still::*;

@@ -138,4 +138,27 @@ pub(crate) struct RecordStatus {
     pub(crate) level: u32,
 }
 
+/// `NET_SDK_DEVICE_DISCOVERY_INFO` of 1.2.1.036.
+#[repr(C, packed(4))]
+#[derive(Clone, Copy)]
+pub(crate) struct Found036 {
+    pub(crate) device_type: u32,
+    pub(crate) product: [u8; 32],
+    pub(crate) address: [u8; 16],
+    pub(crate) mask: [u8; 16],
+    pub(crate) gateway: [u8; 16],
+    pub(crate) mac: [u8; 8],
+    pub(crate) port: u16,
+    pub(crate) http_port: u16,
+    pub(crate) software: u32,
+    pub(crate) build_date: u32,
+    pub(crate) address_mode: u8,
+    pub(crate) second_address: [u8; 16],
+    pub(crate) second_mask: [u8; 16],
+    pub(crate) not_activated: u8,
+    pub(crate) password_level: u8,
+    pub(crate) brand: [u8; 16],
+    pub(crate) padding: u8,
+}
+
 include!(concat!(env!("OUT_DIR"), "/layout_checks.rs"));

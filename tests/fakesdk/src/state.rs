@@ -25,6 +25,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     sessions: BTreeMap::new(),
     calls: BTreeMap::new(),
     lists: BTreeMap::new(),
+    nat: None,
 });
 
 struct State {
@@ -34,6 +35,8 @@ struct State {
     calls: BTreeMap<&'static str, u32>,
     /// The session of each open list, and how far it was read.
     lists: BTreeMap<i64, (i64, usize)>,
+    /// The server of logins by serial number.
+    nat: Option<String>,
 }
 
 /// A call in progress; says when two overlap.
@@ -133,6 +136,7 @@ pub(crate) fn stop() {
     with(|state| {
         state.is_started = false;
         state.sessions.clear();
+        state.nat = None;
     });
 }
 
@@ -146,6 +150,20 @@ pub(crate) fn open(device: String) -> i64 {
         state.sessions.insert(id, device);
         id
     })
+}
+
+/// Keeps the server of logins by serial number; `false` where there is one.
+pub(crate) fn set_nat(server: String) -> bool {
+    with(|state| {
+        let is_first = state.nat.is_none();
+        state.nat.get_or_insert(server);
+        is_first
+    })
+}
+
+/// The server of logins by serial number.
+pub(crate) fn nat() -> Option<String> {
+    with(|state| state.nat.clone())
 }
 
 pub(crate) fn close(user: i64) {

@@ -2,7 +2,7 @@
 
 use tvtfleet_proto::device::bridge::{self, CAMERAS_MAX};
 use tvtfleet_proto::device::sdkpipe::{
-    Answer, FrameReader, Hello, Request, channels, clock, disk, facts, plain_url, recording,
+    Answer, FrameReader, Hello, Request, channels, clock, disk, facts, found, plain_url, recording,
 };
 
 /// The longest payload that the body takes.
@@ -65,7 +65,13 @@ fn message(payload: &[u8]) {
             let shown = url.as_deref().and_then(plain_url);
             assert!(shown.is_none_or(|url| !url.contains('@')));
         }
-        Answer::Done | Answer::Picture(_) | Answer::Failed(_) => {}
+        Answer::Found(rows) => {
+            for claims in rows.iter().filter_map(found) {
+                assert!(claims.address.is_some(), "nobody is found nowhere");
+                assert!(!claims.name.chars().any(char::is_control));
+            }
+        }
+        Answer::Done | Answer::Picture(_) | Answer::Document(_) | Answer::Failed(_) => {}
     }
 }
 

@@ -163,7 +163,7 @@ fn reported(copy: &Path, site: &str, job: JobId) -> BTreeSet<SocketAddr> {
         .into_iter()
         .filter_map(|endpoint| match endpoint.host {
             Host::Ip(ip) => Some(SocketAddr::new(ip, endpoint.port)),
-            Host::Name(_) => None,
+            Host::Name(_) | Host::Serial(_) => None,
         });
     addresses.collect()
 }

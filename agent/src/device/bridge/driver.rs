@@ -13,7 +13,7 @@ use tvtfleet_proto::model::report::Failure;
 use super::client::Bridge;
 use super::script::{self, scrubbed};
 use crate::budget::Spent;
-use crate::device::connect::{cancelled, check_host};
+use crate::device::connect::{cancelled, check_host, only_by_serial};
 use crate::device::gate::spent;
 use crate::device::interface::Support;
 use crate::device::{Answer, Device, DeviceError, Visit};
@@ -71,6 +71,7 @@ impl<'a> BridgeDevice<'a> {
         let host = match &self.visit.target.endpoint.host {
             Host::Ip(ip) => ip.to_string(),
             Host::Name(name) => name.clone(),
+            Host::Serial(_) => return Err(only_by_serial()),
         };
         let request = DeviceRequest {
             host: &host,

@@ -1,20 +1,24 @@
 //! The driver: one device, one helper.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::sync::SemaphorePermit;
 use tokio::time::sleep_until;
 use tvtfleet_proto::device::sdkpipe::{
-    Answer as SdkAnswer, CallFailure, DeviceRecord, Login, Reason, Request, channels, facts,
-    meaning,
+    Answer as SdkAnswer, CallFailure, DeviceRecord, Login, NatRoute, Reason, Request, channels,
+    facts, meaning,
 };
 use tvtfleet_proto::error::{ErrorCode, ErrorKind};
+use tvtfleet_proto::model::address::Host;
 use tvtfleet_proto::model::ask::Ask;
 use tvtfleet_proto::model::backend::Backend;
 use tvtfleet_proto::model::report::{DeviceFacts, Failure};
 
 use super::helper::Helper;
 use super::library::{LibraryError, find_host, locate};
+use super::nat::{self, lost_on_the_way};
+use super::pages::by_pages;
 use crate::budget::Spent;
 use crate::device::connect::{cancelled, connect};
 use crate::device::gate::spent;
@@ -23,6 +27,8 @@ use crate::device::{Answer, Device, DeviceError, Visit};
 
 /// Time for a login; the library's own limits add up to this.
 const LOGIN: Duration = Duration::from_secs(20);
+/// Time for a login by serial number: a server that does not know it takes half of that.
+const LOGIN_NAT: Duration = Duration::from_secs(40);
 /// Time for a list: the library gives up after ten seconds, and is asked twice.
 pub(super) const LIST: Duration = Duration::from_secs(25);
 /// Time for the clock, which the helper asks for several times.
@@ -114,16 +120,12 @@ impl<'a> NetsdkDevice<'a> {
     /// Starts a helper and logs in, once the gate lets it.
     pub(super) async fn log_in(&mut self) -> Result<(), Failure> {
         let Visit { site, gate, .. } = self.visit;
-        // The library waits for minutes on a host that does not answer, and asks no policy.
-        let address = connect(self.visit)
-            .await?
-            .peer_addr()
-            .map_err(|_| Failure::new(ErrorCode::Closed, "the device closed the connection"))?;
+        let (address, nat) = self.route().await?;
         let place = site.helpers.acquire().await;
         self.place = place.ok();
         let library = locate(site.vendor.library.as_deref()).map_err(unavailable)?;
         let host = find_host(site.vendor.host.as_deref()).map_err(unavailable)?;
-        let (helper, _) = Helper::start(&host, &library).await?;
+        let (helper, hello) = Helper::start(&host, &library).await?;
         self.helper = Some(helper);
         let permit = gate.pass(None).await?;
         let Some(credential) = gate.credential else {
@@ -132,15 +134,17 @@ impl<'a> NetsdkDevice<'a> {
         };
         let connect_ms = site.protocol.connect.as_millis();
         let login = Request::Login(Login {
-            host: address.ip().to_string(),
-            port: address.port(),
+            host: address.map(|at| at.ip().to_string()).unwrap_or_default(),
+            port: address.map(|at| at.port()).unwrap_or_default(),
             username: credential.username.clone(),
             password: credential.password.clone(),
             connect_ms: u32::try_from(connect_ms).unwrap_or(u32::MAX),
+            nat,
         });
+        let limit = if address.is_some() { LOGIN } else { LOGIN_NAT };
         self.sent = true;
         // Dropped on the way out, the permit counts: whether the login was tried is unknown.
-        let answer = self.call(&login, LOGIN).await?;
+        let answer = self.call(&login, limit).await?;
         if let SdkAnswer::Device(record) = answer {
             permit.settle(Spent::Accepted);
             self.facts = facts(&record);
@@ -151,7 +155,10 @@ impl<'a> NetsdkDevice<'a> {
         let SdkAnswer::Failed(failed) = &answer else {
             return Err(self.unexpected(&answer));
         };
-        let failure = self.failure(failed);
+        let mut failure = self.failure(failed);
+        if address.is_none() {
+            failure.text.push_str(&lost_on_the_way(&hello, &failure));
+        }
         // The library says that it did not get as far as the device.
         self.sent = failure.code.kind() != ErrorKind::Unreachable;
         let failure = Failure {
@@ -160,6 +167,19 @@ impl<'a> NetsdkDevice<'a> {
         };
         permit.settle(spent(&failure));
         Err(failure)
+    }
+
+    /// Where the device is: its address, or the way by its serial number.
+    async fn route(&self) -> Result<(Option<SocketAddr>, Option<NatRoute>), Failure> {
+        if let Host::Serial(serial) = &self.visit.target.endpoint.host {
+            return nat::route(serial, &self.visit.site.vendor).map(|nat| (None, Some(nat)));
+        }
+        // The library waits for minutes on a host that does not answer, and asks no policy.
+        let address = connect(self.visit)
+            .await?
+            .peer_addr()
+            .map_err(|_| Failure::new(ErrorCode::Closed, "the device closed the connection"))?;
+        Ok((Some(address), None))
     }
 
     /// One call, within its own limit and the device's deadline.
@@ -226,7 +246,7 @@ impl Device for NetsdkDevice<'_> {
     }
 
     fn supports(&self, ask: Ask) -> Support {
-        if ask == Ask::Scan || ask == Ask::Reboot || READS.contains(&ask) {
+        if ask == Ask::Scan || ask == Ask::Reboot || READS.contains(&ask) || by_pages(ask) {
             Support::Full
         } else {
             Support::None
@@ -247,6 +267,7 @@ impl Device for NetsdkDevice<'_> {
                 (_, Some(order)) if order.settling.is_some() => Ok(Answer::default()),
                 // Also shows that the device is there, and that the account may log in.
                 (_, Some(_)) => self.log_in().await.map(|()| Answer::default()),
+                _ if by_pages(ask) => self.ask_pages(ask).await,
                 _ => self.read(ask).await,
             }
         };

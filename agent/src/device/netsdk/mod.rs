@@ -7,6 +7,8 @@ mod asks;
 mod driver;
 mod helper;
 mod library;
+mod nat;
+mod pages;
 mod reboot;
 mod still;
 

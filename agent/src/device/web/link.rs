@@ -218,7 +218,7 @@ impl<'a> Link<'a> {
         let scheme = if port.tls { "https" } else { "http" };
         let host = match &self.visit.target.endpoint.host {
             Host::Ip(std::net::IpAddr::V6(address)) => format!("[{address}]"),
-            other @ (Host::Ip(_) | Host::Name(_)) => other.to_string(),
+            other @ (Host::Ip(_) | Host::Name(_) | Host::Serial(_)) => other.to_string(),
         };
         let url = format!("{scheme}://{host}:{}{}", port.port, request.path);
         let mut builder = match request.method {

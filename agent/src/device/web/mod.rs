@@ -46,7 +46,7 @@ async fn permit(visit: Visit<'_>) -> Result<LoginPermit<'_>, Failure> {
 
 /// A failure of an exchange as one of a report. A credential that the device accepted is not one
 /// that was tried in vain.
-fn failure(trouble: Trouble, in_vain: bool) -> Failure {
+pub(crate) fn failure(trouble: Trouble, in_vain: bool) -> Failure {
     Failure {
         credentials_sent: in_vain,
         wire_code: trouble.wire_code,
@@ -56,7 +56,7 @@ fn failure(trouble: Trouble, in_vain: bool) -> Failure {
 
 /// What was found, as an answer. Only a scan is to change what the inventory knows of a device:
 /// interfaces write versions and names in different ways. Others say who answered.
-fn answer(ask: Ask, found: Findings) -> Answer {
+pub(crate) fn answer(ask: Ask, found: Findings) -> Answer {
     let facts = if ask == Ask::Scan {
         found.facts
     } else {

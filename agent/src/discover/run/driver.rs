@@ -1,7 +1,6 @@
 //! Moving bytes and timers: what is sent and what an answer means is decided elsewhere.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use tvtfleet_proto::model::discovery::{
 
 use super::ears::Ears;
 use super::greeter::{Greeter, Outcome};
+use super::library::LibrarySearch;
 use super::setup::{Setup, no_multicast};
 use crate::discover::canary::Question;
 use crate::discover::event::{DiscoverContext, DiscoverError, DiscoverEvent};
@@ -29,7 +29,7 @@ use crate::discover::neighbours;
 use crate::discover::politeness::{Record, Sent};
 use crate::discover::sweep::{Next, Sweep};
 use crate::discover::throttle::{Change, Throttle};
-use crate::discover::trouble::{self, Fate};
+use crate::discover::trouble::{self, Fate, sent};
 
 /// The longest sleep while something is under way.
 const TICK: Duration = Duration::from_millis(50);
@@ -46,8 +46,6 @@ const ECHO_SEQUENCE: u16 = 1;
 const CANDIDATES_MAX: usize = 4_096;
 /// Probes sent in one go before anything else is looked at.
 const AT_ONCE: usize = 64;
-/// Errors of earlier datagrams that a send call may report before its own result.
-const STALE_ERRORS: usize = 8;
 
 /// One discovery in progress.
 pub(super) struct Driver {
@@ -66,6 +64,7 @@ pub(super) struct Driver {
     /// A probe that the kernel had no room for.
     held: Option<Next>,
     greeter: Greeter,
+    library: LibrarySearch,
     /// What hosts that are no device yet say of themselves.
     candidates: BTreeMap<Ipv4Addr, Claims>,
     sightings: Sightings,
@@ -110,6 +109,7 @@ impl Driver {
             sweep: Sweep::new(setup.plan),
             held: None,
             greeter: Greeter::new(ports, bind, parallel),
+            library: LibrarySearch::default(),
             candidates: BTreeMap::new(),
             sightings: Sightings::default(),
             notes: setup.notes,
@@ -139,6 +139,7 @@ impl Driver {
         }
         self.ears.open().await;
         self.began = Instant::now();
+        self.library = LibrarySearch::begin(&self.options, &self.context.vendor);
         let covered = std::mem::take(&mut self.covered);
         while !self.abandoned && !cancel.is_cancelled() {
             let now = Instant::now();
@@ -155,6 +156,7 @@ impl Driver {
                 biased;
                 () = cancel.cancelled() => {}
                 outcome = self.greeter.ended() => self.on_greeted(Instant::now(), outcome),
+                found = self.library.ended() => self.on_searched(Instant::now(), found),
                 () = self.ears.ready() => {}
                 () = sleep_until(wake.into()) => {}
             }
@@ -193,6 +195,7 @@ impl Driver {
             && passed(self.sweep.last_probe(), ECHO_WAIT)
             && (self.candidates.is_empty() || now >= self.began + CANDIDATE_GRACE)
             && self.greeter.is_idle()
+            && self.library.is_over()
     }
 
     /// Takes in what has come.
@@ -552,6 +555,22 @@ impl Driver {
         }
     }
 
+    fn on_searched(&mut self, now: Instant, found: Result<Vec<Claims>, String>) {
+        match found {
+            Ok(devices) => {
+                for claims in devices {
+                    if let Some(at) = claims.address {
+                        self.on_device(now, Seen::new(Method::Sdk, at, claims));
+                    }
+                }
+            }
+            Err(note) => {
+                self.tell(DiscoverEvent::Note(note.clone()));
+                self.notes.push(note);
+            }
+        }
+    }
+
     fn tell(&mut self, event: DiscoverEvent) {
         // Events are for display: one that finds no room is left out.
         if let Err(TrySendError::Closed(_)) = self.events.try_send(event) {
@@ -580,19 +599,4 @@ impl Driver {
             covered: self.covered,
         }
     }
-}
-
-/// Sends, past the errors that the kernel reports about earlier datagrams.
-fn sent(send: impl Fn() -> io::Result<usize>) -> Result<(), Fate> {
-    for _ in 0..STALE_ERRORS {
-        match send() {
-            Ok(_) => return Ok(()),
-            Err(error) => {
-                if let Some(fate) = trouble::of_send(&error) {
-                    return Err(fate);
-                }
-            }
-        }
-    }
-    Err(Fate::Queued)
 }

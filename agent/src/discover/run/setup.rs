@@ -207,7 +207,8 @@ impl Setup {
 
     /// Whether anything is left to be done.
     fn check_use(&self, chosen: &[Interface]) -> Result<(), DiscoverError> {
-        if !self.plan.hosts.is_empty() || !self.searches.is_empty() || !self.groups.is_empty() {
+        let looks = !self.plan.hosts.is_empty() || self.uses(Method::Sdk);
+        if looks || !self.searches.is_empty() || !self.groups.is_empty() {
             return Ok(());
         }
         if !self.options.subnets.is_empty() {

@@ -96,11 +96,17 @@ fn host(object: &Map<String, Value>) -> Result<Host, Refusal> {
     let text = text(object, &["ip", "host", "address", "nvr_ip"])?;
     if text.trim().is_empty() {
         let identifier = text_of_first(object, &IDENTIFIERS)?;
+        let method = text_of_first(object, &["connection_method", "method"])?;
+        if method.trim().eq_ignore_ascii_case("nat") && !identifier.is_empty() {
+            let text = format!("nat:{}", identifier.trim());
+            let serial = text.parse::<Host>();
+            return serial.map_err(|error| Refusal::invalid(format!("`identifier`: {error}")));
+        }
         return Err(Refusal::invalid(if identifier.is_empty() {
             "no `ip`".to_owned()
         } else {
-            "only an identifier; reaching recorders by serial number through the vendor's cloud is \
-             not supported, write its `ip`"
+            "only an identifier; write its `ip`, or \"connection_method\": \"nat\" where the vendor's \
+             servers and library shall reach it by its serial number"
                 .to_owned()
         }));
     }
@@ -260,6 +266,23 @@ mod tests {
         assert_eq!(entry.host.to_string(), "10.0.0.1");
         assert_eq!((entry.port, entry.hostname.as_str()), (Some(9008), "a"));
         assert_eq!(entry.credential.unwrap().as_str(), "default-login");
+    }
+
+    #[test]
+    fn a_serial_number_is_an_address_only_where_the_entry_says_so() {
+        let host = |value: Value| read(&value).map(|entry| entry.host.to_string());
+        let nat = json!({"identifier": "N1A2B3C4", "connection_method": "nat"});
+        assert_eq!(host(nat).unwrap(), "nat:N1A2B3C4");
+        assert_eq!(host(json!({"ip": "nat:N1A2B3C4"})).unwrap(), "nat:N1A2B3C4");
+        let both = json!({"ip": "10.0.0.1", "serial": "N1A2B3C4", "method": "nat"});
+        assert_eq!(host(both).unwrap(), "10.0.0.1", "an address is nearer");
+        for refused in [
+            json!({"identifier": "N1A2B3C4"}),
+            json!({"id": "17", "method": "direct"}),
+            json!({"sn": "no serial", "method": "nat"}),
+        ] {
+            assert!(host(refused).is_err());
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use tvtfleet_proto::model::job::WorkOptions;
 use tvtfleet_proto::model::report::DeviceReport;
 use tvtfleet_proto::model::want::{SiteWork, Target};
 
-use crate::config::LocalSettings;
+use crate::config::{LocalSettings, vendor_of_environment};
 use crate::discovery::Live;
 use crate::error::CliError;
 use crate::io::Io;
@@ -202,6 +202,7 @@ pub(super) async fn discover(
             ..Policy::default()
         },
         clock: Arc::clone(&io.clock),
+        vendor: vendor_of_environment(io)?,
     };
     let (sender, mut events) = mpsc::channel(DISCOVER_EVENTS_MAX);
     let cancel = io.interrupt.child_token();

@@ -26,7 +26,7 @@ pub fn camera_path(stream: VideoStream) -> String {
 pub fn url(host: &Host, port: u16, path: &str) -> String {
     let host = match host {
         Host::Ip(IpAddr::V6(address)) => format!("[{address}]"),
-        other @ (Host::Ip(_) | Host::Name(_)) => other.to_string(),
+        other @ (Host::Ip(_) | Host::Name(_) | Host::Serial(_)) => other.to_string(),
     };
     let slash = if path.starts_with(['/', '?']) {
         ""

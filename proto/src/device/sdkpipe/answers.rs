@@ -1,6 +1,6 @@
 //! What the library's records mean as answers to asks.
 
-use super::message::{DeviceRecord, DiskRow, RecordingRow, WallClock};
+use super::records::{DeviceRecord, DiskRow, RecordingRow, WallClock};
 use crate::device::probe::text::kept;
 use crate::model::answer::{ClockReading, DeviceInfo, Disk, RecordingState};
 use crate::model::mac::MacAddr;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::message::{CameraRow, ChannelRow, DeviceRecord};
+use super::records::{CameraRow, ChannelRow, DeviceRecord};
 use crate::device::probe::text::kept;
 use crate::model::channel::{Channel, ChannelLabel, ChannelStatus, StatusSource};
 use crate::model::mac::MacAddr;

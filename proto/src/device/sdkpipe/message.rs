@@ -4,10 +4,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::picture::PictureBytes;
+use super::records::{
+    CameraRow, ChannelRow, DeviceRecord, DiskRow, FoundRow, RecordingRow, WallClock,
+};
 use crate::model::secret::Secret;
 
 /// The version of these messages. The agent takes a helper of its own version only.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// How much of a text of the loader is kept, in characters.
 const TEXT_MAX: usize = 2000;
@@ -117,8 +120,12 @@ pub enum Request {
     RtspUrl(StreamChoice),
     /// Takes a picture of a channel, from 0; [`Answer::Picture`].
     Picture(u16),
+    /// Sends a document to the recorder's web interface through the session; [`Answer::Document`].
+    Tunnel(Tunnel),
     /// Starts the device again; [`Answer::Done`].
     Reboot,
+    /// Looks for devices on this computer's networks, without a login; [`Answer::Found`].
+    Search(Search),
     /// Logs out and ends the helper; [`Answer::Done`].
     Quit,
 }
@@ -137,6 +144,8 @@ impl Request {
             Self::Recording => "recording list",
             Self::RtspUrl(_) => "stream address",
             Self::Picture(_) => "picture",
+            Self::Tunnel(_) => "web interface",
+            Self::Search(_) => "search",
             Self::Reboot => "reboot",
             Self::Quit => "logout",
         }
@@ -179,6 +188,63 @@ pub struct Login {
     pub password: Secret,
     /// The time for one connection, in milliseconds; more than 300.
     pub connect_ms: u32,
+    /// How to reach the device by its serial number; `host` and `port` are not used then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nat: Option<NatRoute>,
+}
+
+/// The way to a device through a server of the vendor's that both sides can reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NatRoute {
+    /// The device's serial number.
+    pub serial: String,
+    /// The server's name or address.
+    pub server: String,
+    /// Its port, UDP.
+    pub port: u16,
+    /// How the server is spoken to.
+    pub kind: NatKind,
+}
+
+/// The generations of the vendor's servers. Wire source: `connect_type` of `NET_SDK_LoginEx`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NatKind {
+    /// NAT 1.0: the server is named with the login.
+    Nat,
+    /// NAT 2.0: the server is set once in a process.
+    #[default]
+    Nat20,
+}
+
+impl NatKind {
+    /// The name used on the command line and in files; pytvt's.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nat => "nat",
+            Self::Nat20 => "nat20",
+        }
+    }
+}
+
+/// One document for a recorder's web interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tunnel {
+    /// The path without a slash at its start, as `queryUserList`.
+    pub path: String,
+    /// The document, XML.
+    pub body: String,
+}
+
+/// How long to look for devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    /// Whole seconds, 1 to 60; the call takes all of them.
+    pub seconds: u8,
 }
 
 fn exposed<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
@@ -219,6 +285,10 @@ pub enum Answer {
     RtspUrl(Option<String>),
     /// What the library gave as a picture.
     Picture(PictureBytes),
+    /// What the recorder's web interface answered, without the NULs at its end; invalid UTF-8 is marked.
+    Document(String),
+    /// The devices that answered a search, in the library's order.
+    Found(Vec<FoundRow>),
     /// It was done.
     Done,
     /// It was not done.
@@ -251,116 +321,6 @@ pub enum Reason {
     Order,
     /// The request cannot be passed on, as a name with a NUL.
     Argument,
-}
-
-/// What a device says of itself. Wire source: `NET_SDK_DEVICEINFO`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeviceRecord {
-    /// Its configured name.
-    pub name: String,
-    /// Its model.
-    pub model: String,
-    /// Its serial number.
-    pub serial: String,
-    /// Its firmware version.
-    pub firmware: String,
-    /// Its hardware version.
-    pub hardware: String,
-    /// Its kernel's version.
-    pub kernel: String,
-    /// Alarm inputs.
-    pub alarm_in: u8,
-    /// Alarm outputs.
-    pub alarm_out: u8,
-    /// The Ethernet address, six bytes.
-    pub mac: [u8; 6],
-    /// All channels, local and network.
-    pub video_inputs: u16,
-    /// The vendor's number of the kind of device: 3 is a recorder.
-    pub device_type: u8,
-}
-
-/// A camera behind a channel. Wire source: `NET_SDK_IPC_DEVICE_INFO`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CameraRow {
-    /// The channel, from 0.
-    pub channel: u16,
-    /// Whether the recorder sees the camera.
-    pub online: bool,
-    /// The channel's name; empty in old versions of the record.
-    pub name: String,
-    /// The camera's address; empty for a slot that is not used.
-    pub address: String,
-    /// The camera's port.
-    pub port: u16,
-    /// The camera's maker.
-    pub maker: String,
-    /// The camera's model.
-    pub model: String,
-}
-
-/// A channel. Wire source: `NET_SDK_CH_DEVICE_STATUS`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChannelRow {
-    /// The channel, from 0.
-    pub channel: u16,
-    /// Whether it has a picture.
-    pub online: bool,
-    /// The vendor's number of its kind: 1 digital, 2 analogue; others are no picture channels.
-    pub kind: u32,
-    /// Its name.
-    pub name: String,
-}
-
-/// A wall clock without a zone. Wire source: `DD_TIME`; years and months are those of people here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WallClock {
-    /// The year, as 2026.
-    pub year: u16,
-    /// The month, from 1.
-    pub month: u8,
-    /// The day of the month, from 1.
-    pub day: u8,
-    /// The hour, 0 to 23.
-    pub hour: u8,
-    /// The minute.
-    pub minute: u8,
-    /// The second.
-    pub second: u8,
-}
-
-/// A disk. Wire source: `NET_SDK_DISK_INFO`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DiskRow {
-    /// The library's number for it.
-    pub index: i64,
-    /// 0 normal, 1 unformatted, 2 being formatted, 3 faulty.
-    pub status: i16,
-    /// Its size in MB.
-    pub total_mb: u32,
-    /// What is free, in MB.
-    pub free_mb: u32,
-}
-
-/// What a channel records. Wire source: `NET_SDK_RECORD_STATUS_EX` of 1.3.2.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RecordingRow {
-    /// The channel, from 0.
-    pub channel: u16,
-    /// 0 off, 1 recording, 2 abnormal.
-    pub status: u32,
-    /// Width and height in pixels; 0 where unknown.
-    pub size: (u16, u16),
-    /// Pictures a second.
-    pub frame_rate: u32,
-    /// The highest bit rate, kbit/s.
-    pub bitrate_kbps: u32,
 }
 
 macro_rules! message {
@@ -433,6 +393,7 @@ mod tests {
             username: "admin".into(),
             password: Secret::new(password),
             connect_ms: 3000,
+            nat: None,
         })
     }
 

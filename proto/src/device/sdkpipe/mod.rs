@@ -13,13 +13,19 @@ mod frame;
 mod message;
 mod number;
 mod picture;
+mod records;
+mod search;
 
 pub use answers::{clock, disk, info, plain_url, recording};
 pub use channels::{channels, facts};
 pub use frame::{ANSWER_MAX, FrameError, FrameReader, REQUEST_MAX, frame};
 pub use message::{
-    Answer, BadMessage, CallFailure, CameraRow, ChannelRow, Companion, DeviceRecord, DiskRow,
-    Hello, Library, Login, Reason, RecordingRow, Request, StreamChoice, VERSION, WallClock,
+    Answer, BadMessage, CallFailure, Companion, Hello, Library, Login, NatKind, NatRoute, Reason,
+    Request, Search, StreamChoice, Tunnel, VERSION,
 };
 pub use number::{Meaning, meaning};
 pub use picture::{PICTURE_MAX, PictureBytes};
+pub use records::{
+    CameraRow, ChannelRow, DeviceRecord, DiskRow, FoundRow, RecordingRow, WallClock,
+};
+pub use search::found;
