@@ -18,8 +18,8 @@ use crate::device::select::{
     Completion, Configured, backends, both_failed, completed, is_incomplete, may_fall_back,
 };
 use crate::device::{
-    Answer, BridgeDevice, CgiDevice, ChangeOrder, Device, DeviceError, NetsdkDevice,
-    ProtocolDevice, Visit, Way, WebApiDevice,
+    Answer, BridgeDevice, BridgeWay, CgiDevice, ChangeOrder, Device, DeviceError, NetsdkDevice,
+    ProtocolDevice, Visit, WebApiDevice,
 };
 use crate::run::JobShared;
 use crate::snapshot::take_pictures;
@@ -392,8 +392,8 @@ async fn ask_by(
     match backend {
         Backend::Protocol => ask_with(ProtocolDevice::new(visit), ask).await,
         Backend::Netsdk => ask_with(NetsdkDevice::new(visit), ask).await,
-        Backend::Sdk => ask_with(BridgeDevice::new(visit, Way::Service), ask).await,
-        Backend::SdkLocal => ask_with(BridgeDevice::new(visit, Way::Script), ask).await,
+        Backend::Sdk => ask_with(BridgeDevice::new(visit, BridgeWay::Service), ask).await,
+        Backend::SdkLocal => ask_with(BridgeDevice::new(visit, BridgeWay::Script), ask).await,
         Backend::WebApi => ask_with(WebApiDevice::new(visit, true), ask).await,
         Backend::Cgi => ask_with(CgiDevice::new(visit, true), ask).await,
         Backend::Discovery => {

@@ -232,3 +232,88 @@ async fn a_reboot_that_cannot_be_proved_or_is_refused_is_not_sent_again() {
     assert_eq!(refused["answer"][0]["outcome"], "failed", "{refused}");
     assert_eq!(desk.asked("/device/reboot").len(), 1);
 }
+
+/// Pictures of two channels over nothing but the bridge: nobody listens on the other ports.
+async fn pictures(desk: &Desk) -> (Said, Value) {
+    let closed = TcpListener::bind(("127.86.1.3", 0)).unwrap();
+    let port = closed.local_addr().unwrap().port().to_string();
+    drop(closed);
+    let folder = desk.folder.path();
+    let devices = json!({"results": [{"nvr_ip": "127.86.1.3", "nvr_port": 6036, "site": "depot"}]});
+    std::fs::write(folder.join("results.json"), devices.to_string()).unwrap();
+    let said: Said = Program::new("tvtctl", folder)
+        .env("TVT_API_URL", &desk.bridge.url)
+        .args(["local", "snapshot", "--from-json", "results.json"])
+        .args(["--all-channels"])
+        .args(["--web-port", &port, "--rtsp-port", &port, "-o", "out"])
+        .args(["--password-file", "password"])
+        .run(LIMIT)
+        .await
+        .into();
+    assert!(!said.stdout.contains(PASSWORD) && !said.stderr.contains(PASSWORD));
+    let list = std::fs::read(folder.join("out/manifest.json")).unwrap();
+    let list: Value = serde_json::from_slice(&list).unwrap();
+    (said, list["pictures"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pictures_come_by_the_bridge_where_the_web_api_is_closed() {
+    let picture = Habit::Answer(
+        "200 OK",
+        "image/jpeg",
+        tvt_fakesdk::picture("by the bridge"),
+    );
+    let desk = Desk::new([scan(), ("/snapshot", picture)]).await;
+    let (said, rows) = pictures(&desk).await;
+    let _said = said.ended(0);
+    for row in rows.as_array().unwrap() {
+        assert_eq!(
+            (&row["state"], &row["way"]),
+            (&json!("taken"), &json!("sdk")),
+            "{row}"
+        );
+        assert_eq!(
+            (&row["width"], &row["height"]),
+            (&json!(16), &json!(16)),
+            "{row}"
+        );
+    }
+    // Bridges count channels from 0.
+    let asked = [json!({"channel": 0}), json!({"channel": 2})];
+    assert_eq!(desk.asked("/snapshot"), asked);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_bridge_gives_instead_of_a_picture_is_no_picture() {
+    let no = json!({"success": false, "error": "CaptureJPEGData_V2 failed (error code: 98)"});
+    let mut cut = tvt_fakesdk::picture("cut");
+    cut.truncate(cut.len() - 4);
+    for (habit, code) in [
+        (Habit::json(&no), "bridge.failed"),
+        (Habit::json(&json!({"success": true})), "bridge.bad_shape"),
+        (
+            Habit::Answer("200 OK", "image/jpeg", cut),
+            "picture.cut_off",
+        ),
+        (
+            Habit::Answer("200 OK", "text/html", b"<html>".to_vec()),
+            "bridge.bad_json",
+        ),
+        (Habit::Flood(b'x'), "bridge.too_large"),
+    ] {
+        let desk = Desk::new([scan(), ("/snapshot", habit)]).await;
+        let (said, rows) = pictures(&desk).await;
+        let _said = said.ended(1);
+        assert_eq!(rows[0]["state"], "failed", "{rows}");
+        assert_eq!(rows[0]["error_code"], code, "{rows}");
+    }
+    let refused = json!({"success": false, "error": "Login failed (error code: 1)"});
+    let desk = Desk::new([scan(), ("/snapshot", Habit::json(&refused))]).await;
+    let (_, rows) = pictures(&desk).await;
+    assert_eq!(rows[1]["error_code"], "device.login_rejected", "{rows}");
+    assert_eq!(
+        desk.asked("/snapshot").len(),
+        1,
+        "a refused login is not repeated"
+    );
+}

@@ -23,7 +23,9 @@ pub mod vendor;
 mod visit;
 pub(crate) mod web;
 
-pub(crate) use bridge::{Bridge, BridgeDevice, READS as BRIDGE_READS, Way, find_node, find_script};
+pub(crate) use bridge::{
+    Bridge, BridgeDevice, READS as BRIDGE_READS, Way as BridgeWay, find_node, find_script,
+};
 pub(crate) use interface::{Answer, Device, DeviceError};
 pub(crate) use netsdk::{Helper, NetsdkDevice, READS as NETSDK_READS, find_host, locate};
 pub(crate) use order::ChangeOrder;

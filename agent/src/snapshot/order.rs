@@ -19,7 +19,7 @@ pub(super) struct Choice {
 }
 
 /// The ways to a picture of a stream; `None` is any that shows what the camera sees.
-pub(super) fn choices(stream: Option<VideoStream>, camera: bool, library: bool) -> Vec<Choice> {
+pub(super) fn choices(stream: Option<VideoStream>, camera: bool, sdk: bool) -> Vec<Choice> {
     let still = |way, degraded| Choice {
         way,
         stream: None,
@@ -34,7 +34,7 @@ pub(super) fn choices(stream: Option<VideoStream>, camera: bool, library: bool) 
         return vec![video(Way::RtspCamera, stream.unwrap_or(VideoStream::Sub))];
     }
     let stills = |degraded| {
-        let ways = [Some(Way::WebApi), library.then_some(Way::Sdk)];
+        let ways = [Some(Way::WebApi), sdk.then_some(Way::Sdk)];
         ways.into_iter()
             .flatten()
             .map(move |way| still(way, degraded))

@@ -23,7 +23,9 @@ use super::work::{
 };
 use crate::device::gate::LoginGate;
 use crate::device::rtsp::{Captured, Source, capture};
-use crate::device::{Device as _, NetsdkDevice, Visit, WebApiDevice};
+use crate::device::{
+    BridgeDevice, BridgeWay, Configured, Device as _, NetsdkDevice, Visit, WebApiDevice,
+};
 
 /// The turn of one device.
 pub(super) struct Turn<'a> {
@@ -41,6 +43,7 @@ pub(super) struct Turn<'a> {
 struct Doors<'a> {
     web: WebApiDevice<'a>,
     library: NetsdkDevice<'a>,
+    bridge: BridgeDevice<'a>,
 }
 
 /// What a way yielded before it was checked.
@@ -107,6 +110,7 @@ impl<'a> Turn<'a> {
         let mut doors = Doors {
             web: WebApiDevice::new(visit, true),
             library: NetsdkDevice::new(visit),
+            bridge: BridgeDevice::new(visit, BridgeWay::Service),
         };
         let mut refused = false;
         for channel in std::mem::take(&mut self.channels) {
@@ -170,8 +174,9 @@ impl<'a> Turn<'a> {
         let own = Instant::now() + options.picture_deadline;
         let deadline = self.shared.not_after.map_or(own, |end| end.min(own));
         let (mut raw, mut failures) = (None, Vec::new());
-        let library = self.shared.site.vendor.library.is_some();
-        for choice in choices(options.stream, options.camera.is_some(), library) {
+        let sdk = Configured::by(&self.shared.site.vendor);
+        let sdk = sdk.library || sdk.bridge;
+        for choice in choices(options.stream, options.camera.is_some(), sdk) {
             if let Some(failure) = self.closed.get(&choice.way) {
                 failures.push(failure.clone());
                 continue;
@@ -233,11 +238,14 @@ impl<'a> Turn<'a> {
                 doors.web.renew(deadline, bytes_max);
                 doors.web.still(channel.number).await.map(Yield::Still)
             }
-            Way::Sdk => doors
-                .library
-                .still(channel.number, deadline)
-                .await
-                .map(Yield::Still),
+            Way::Sdk if self.shared.site.vendor.library.is_some() => {
+                let still = doors.library.still(channel.number, deadline).await;
+                still.map(Yield::Still)
+            }
+            Way::Sdk => {
+                let still = doors.bridge.still(channel.number, deadline).await;
+                still.map(Yield::Still)
+            }
             Way::Rtsp => {
                 let port = self.recorders_port(&mut doors.web, deadline).await;
                 let stream = choice.stream.unwrap_or_default();

@@ -248,7 +248,8 @@ pub(crate) fn found() -> Vec<Found036> {
 }
 
 /// A grey JPEG picture of 16 by 16 pixels with a comment.
-pub(crate) fn picture(comment: &str) -> Vec<u8> {
+#[must_use]
+pub fn picture(comment: &str) -> Vec<u8> {
     let segment = |marker: u8, content: &[u8]| {
         let length = u16::try_from(content.len().saturating_add(2)).unwrap_or(u16::MAX);
         [&[0xFF, marker], length.to_be_bytes().as_slice(), content].concat()

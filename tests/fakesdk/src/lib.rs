@@ -29,5 +29,6 @@ mod still;
 
 pub use asks::*;
 pub use calls::*;
+pub use data::picture;
 pub use reach::*;
 pub use still::*;

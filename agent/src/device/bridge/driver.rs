@@ -182,7 +182,7 @@ impl Device for BridgeDevice<'_> {
 }
 
 /// A failure at a moment when the bridge may have had the credential.
-fn unsure(failure: Failure) -> Failure {
+pub(super) fn unsure(failure: Failure) -> Failure {
     Failure {
         credentials_sent: true,
         ..failure

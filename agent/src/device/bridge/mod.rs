@@ -8,6 +8,7 @@ mod client;
 mod driver;
 mod reboot;
 mod script;
+mod still;
 
 pub(crate) use client::Bridge;
 pub(crate) use driver::{BridgeDevice, READS, Way};

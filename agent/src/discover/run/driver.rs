@@ -555,19 +555,13 @@ impl Driver {
         }
     }
 
-    fn on_searched(&mut self, now: Instant, found: Result<Vec<Claims>, String>) {
-        match found {
-            Ok(devices) => {
-                for claims in devices {
-                    if let Some(at) = claims.address {
-                        self.on_device(now, Seen::new(Method::Sdk, at, claims));
-                    }
-                }
-            }
-            Err(note) => {
-                self.tell(DiscoverEvent::Note(note.clone()));
-                self.notes.push(note);
-            }
+    fn on_searched(&mut self, now: Instant, (found, note): (Vec<Seen>, Option<String>)) {
+        for seen in found {
+            self.on_device(now, seen);
+        }
+        if let Some(note) = note {
+            self.tell(DiscoverEvent::Note(note.clone()));
+            self.notes.push(note);
         }
     }
 

@@ -8,6 +8,7 @@ use tvtfleet_proto::device::sdkpipe::{Answer, Request, Search, found};
 use tvtfleet_proto::model::discovery::{Claims, DiscoverOptions, Method};
 
 use crate::device::{Helper, VendorSettings, find_host, locate};
+use crate::discover::merge::Seen;
 
 /// The shortest and longest search, in seconds.
 const SECONDS: (u64, u64) = (1, 60);
@@ -38,18 +39,25 @@ impl LibrarySearch {
         self.task.is_empty()
     }
 
-    /// Waits for the search to end; for ever if there is none.
-    ///
-    /// # Errors
-    ///
-    /// What the operator should know, a sentence.
-    pub(super) async fn ended(&mut self) -> Result<Vec<Claims>, String> {
+    /// Waits for the search to end; for ever if there is none. Says who was found, or what the operator
+    /// should know.
+    pub(super) async fn ended(&mut self) -> (Vec<Seen>, Option<String>) {
         match self.task.join_next().await {
-            Some(Ok(ended)) => ended,
-            Some(Err(_)) => Err("the search of the vendor's library was torn down".to_owned()),
+            Some(Ok(Ok(found))) => (found.into_iter().filter_map(seen).collect(), None),
+            Some(Ok(Err(note))) => (Vec::new(), Some(note)),
+            Some(Err(_)) => {
+                let note = "the search of the vendor's library was torn down";
+                (Vec::new(), Some(note.to_owned()))
+            }
             None => std::future::pending().await,
         }
     }
+}
+
+/// The library does not say who answered, so that the announced address stands for the sender's.
+fn seen(claims: Claims) -> Option<Seen> {
+    let at = claims.address?;
+    Some(Seen::new(Method::Sdk, at, claims))
 }
 
 async fn look(settings: &VendorSettings, wait: Duration) -> Result<Vec<Claims>, String> {

@@ -8,6 +8,9 @@ use crate::model::answer::{ClockReading, DeviceInfo};
 use crate::model::report::Failure;
 use crate::model::time::UtcMillis;
 
+/// What every JPEG begins with.
+const JPEG_START: [u8; 3] = [0xFF, 0xD8, 0xFF];
+
 /// Reads what a device says of itself.
 ///
 /// # Errors
@@ -95,6 +98,20 @@ pub fn rtsp_url(body: &[u8]) -> Result<Option<String>, Failure> {
 /// As [`scan`](super::scan).
 pub fn done(body: &[u8]) -> Result<(), Failure> {
     succeeded(body).map(|_| ())
+}
+
+/// Reads a picture, unchecked but for its first bytes: a bridge that has none says so in JSON, and a
+/// kind of content that it names proves nothing.
+///
+/// # Errors
+///
+/// As [`scan`](super::scan).
+pub fn picture(body: &[u8]) -> Result<Vec<u8>, Failure> {
+    if body.starts_with(&JPEG_START) {
+        return Ok(body.to_vec());
+    }
+    succeeded(body)?;
+    Err(shape("there is no picture"))
 }
 
 fn succeeded(body: &[u8]) -> Result<Map<String, Value>, Failure> {

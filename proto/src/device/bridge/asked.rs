@@ -3,15 +3,13 @@
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::request::{CLOCK_PATH, INFO_PATH, REBOOT_PATH, RTSP_URL_PATH, SCAN_PATH};
+use super::request::{CLOCK_PATH, INFO_PATH, REBOOT_PATH, RTSP_URL_PATH, SCAN_PATH, SNAPSHOT_PATH};
 use crate::model::address::Endpoint;
 use crate::model::secret::{Credential, Secret};
 
 /// The longest request that is read, in bytes. pytvt's have about 150.
 pub const REQUEST_MAX: usize = 16 * 1024;
 
-/// Where a bridge takes a picture.
-const SNAPSHOT_PATH: &str = "/snapshot";
 /// Where a bridge moves a camera.
 const PTZ_PATH: &str = "/ptz";
 /// Where a bridge moves a camera to a stored place.

@@ -16,7 +16,7 @@ mod reply;
 mod request;
 pub mod told;
 
-pub use answers::{clock, device_info, done, rtsp_url};
+pub use answers::{clock, device_info, done, picture, rtsp_url};
 pub use asked::{Asked, BadRequest, Door, Errand, REQUEST_MAX};
 pub use mark::{NoPayload, payload};
 pub use reply::{

@@ -19,6 +19,9 @@ pub(super) const REBOOT_PATH: &str = "/device/reboot";
 /// Where a bridge tells the address of a stream.
 pub(super) const RTSP_URL_PATH: &str = "/rtsp-url";
 
+/// Where a bridge takes a picture.
+pub(super) const SNAPSHOT_PATH: &str = "/snapshot";
+
 /// What a bridge shall do with a device. Every call is a login, an operation and a logout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -37,6 +40,8 @@ pub enum Call {
         /// 0 main, 1 sub.
         stream: u8,
     },
+    /// A picture of a channel, counted from 0.
+    Snapshot(u16),
 }
 
 impl Call {
@@ -49,6 +54,7 @@ impl Call {
             Self::Clock => CLOCK_PATH,
             Self::Reboot => REBOOT_PATH,
             Self::RtspUrl { .. } => RTSP_URL_PATH,
+            Self::Snapshot(_) => SNAPSHOT_PATH,
         }
     }
 }
@@ -89,6 +95,9 @@ enum More {
         #[serde(rename = "streamType")]
         stream_type_too: u8,
     },
+    Picture {
+        channel: u16,
+    },
 }
 
 impl DeviceRequest<'_> {
@@ -105,6 +114,7 @@ impl DeviceRequest<'_> {
                 stream_type: stream,
                 stream_type_too: stream,
             }),
+            Call::Snapshot(channel) => Some(More::Picture { channel }),
             Call::Info | Call::Clock | Call::Reboot => None,
         };
         write(&self.form(more))
