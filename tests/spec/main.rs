@@ -43,6 +43,7 @@ mod pictures;
 mod protocol_faults;
 mod push;
 mod pytvt_peer;
+mod pytvt_sdk_peer;
 mod pytvt_web_peer;
 mod replica_log;
 mod rotation;
