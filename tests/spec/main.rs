@@ -7,6 +7,7 @@ mod architecture;
 mod audit;
 mod bounds;
 mod bridge_asks;
+mod bridge_fleet;
 mod bridge_served;
 mod bridges;
 mod bus_connect;
