@@ -23,7 +23,9 @@ use crate::credentials::CredentialSource;
 use crate::device::Intent;
 use crate::device::turnstile::Turnstile;
 use crate::device::web::KnownWeb;
-use crate::device::{CertificatePins, KnownPaths, ProtocolSettings, VendorSettings, WebSettings};
+use crate::device::{
+    CertificatePins, Fuses, KnownPaths, ProtocolSettings, VendorSettings, WebSettings,
+};
 use crate::pictures::Shelf;
 use crate::policy::Policy;
 use crate::retry::RetrySettings;
@@ -66,6 +68,8 @@ pub struct SiteContext {
     pub(crate) slots: Arc<Semaphore>,
     /// Bounds the processes for the vendor's library and for scripts.
     pub(crate) helpers: Semaphore,
+    /// Devices on which the vendor's library is not tried for a while.
+    pub(crate) fuses: Fuses,
     /// Lets one discovery run at a time.
     pub(crate) searching: Arc<Semaphore>,
 }
@@ -86,6 +90,7 @@ impl SiteContext {
             policy,
             protocol,
             helpers: Semaphore::new(vendor.parallel),
+            fuses: Fuses::default(),
             vendor,
             retry: RetrySettings::default(),
             clock,

@@ -380,6 +380,38 @@ async fn an_agent_scans_by_the_library_and_says_from_afar_that_it_has_it() {
     says_its_backends(&fleet).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_on_which_the_library_dies_again_and_again_is_left_alone() {
+    let spec = FleetSpec {
+        sites: 1,
+        ..FleetSpec::new(13, 1)
+    };
+    let mut fleet = TestFleet::empty(&spec, Duration::ZERO).await;
+    let trace = fleet.folder().join("trace");
+    let faults = format!(
+        "FAKE_NETSDK_CRASH=GetDeviceIPCInfo=abort\nFAKE_NETSDK_TRACE={}\n",
+        trace.display()
+    );
+    let library = place::install(fleet.folder(), &faults).unwrap();
+    fleet.set("TVT_SDK_PATH", library.to_str().unwrap());
+    fleet.start_coordinator();
+    fleet.know_sites().await;
+    fleet.start_agent(SITES[0]);
+    fleet.until_online(1).await;
+    let mut codes = Vec::new();
+    for _ in 0..4 {
+        let scan = ["scan", "--all", "--backend", "netsdk", "-o", "all.json"];
+        let _said = fleet.ctl(&scan).await.ended(1);
+        let rows = std::fs::read_to_string(fleet.folder().join("all.json")).unwrap();
+        let rows: Vec<Value> = serde_json::from_str(&rows).unwrap();
+        codes.push(rows[0]["error_code"].as_str().unwrap().to_owned());
+    }
+    let died = "sdk.crashed";
+    assert_eq!(codes, [died, died, died, "sdk.unavailable"]);
+    let logins = std::fs::read_to_string(&trace).unwrap();
+    assert_eq!(logins.matches("Login#1").count(), 3 * 2, "{logins}");
+}
+
 async fn says_its_backends(fleet: &TestFleet) {
     let shown = ["agents", "show", SITES[0], "--format", "json"];
     let backends = fleet.ctl(&shown).await.ended(0).json()["backends"].clone();

@@ -27,7 +27,7 @@ pub(crate) use bridge::{
     Bridge, BridgeDevice, READS as BRIDGE_READS, Way as BridgeWay, find_node, find_script,
 };
 pub(crate) use interface::{Answer, Device, DeviceError};
-pub(crate) use netsdk::{Helper, NetsdkDevice, READS as NETSDK_READS, find_host, locate};
+pub(crate) use netsdk::{Fuses, Helper, NetsdkDevice, READS as NETSDK_READS, find_host, locate};
 pub(crate) use order::ChangeOrder;
 pub use order::Intent;
 pub(crate) use paths::KnownPaths;

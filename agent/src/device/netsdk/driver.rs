@@ -120,6 +120,8 @@ impl<'a> NetsdkDevice<'a> {
     /// Starts a helper and logs in, once the gate lets it.
     pub(super) async fn log_in(&mut self) -> Result<(), Failure> {
         let Visit { site, gate, .. } = self.visit;
+        site.fuses
+            .check(&self.visit.target.endpoint, Instant::now())?;
         let (address, nat) = self.route().await?;
         let place = site.helpers.acquire().await;
         self.place = place.ok();
@@ -193,7 +195,10 @@ impl<'a> NetsdkDevice<'a> {
             return Err(Failure::new(ErrorCode::Internal, "no helper"));
         };
         let answer = helper.call(request, until).await;
-        if answer.is_err() {
+        if let Err(failure) = &answer {
+            let Visit { site, target, .. } = self.visit;
+            site.fuses
+                .lost(&target.endpoint, failure.code, Instant::now());
             self.abandon().await;
         }
         answer.map_err(|failure| Failure {
@@ -303,6 +308,7 @@ impl Device for NetsdkDevice<'_> {
 
     async fn close(self) {
         if let Some(helper) = self.helper {
+            self.visit.site.fuses.kept(&self.visit.target.endpoint);
             helper.leave().await;
         }
         drop(self.place);

@@ -5,6 +5,7 @@
 
 mod asks;
 mod driver;
+mod fuse;
 mod helper;
 mod library;
 mod nat;
@@ -13,5 +14,6 @@ mod reboot;
 mod still;
 
 pub(crate) use driver::{NetsdkDevice, READS};
+pub(crate) use fuse::Fuses;
 pub(crate) use helper::Helper;
 pub(crate) use library::{find_host, locate};
