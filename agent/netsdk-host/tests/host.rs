@@ -281,9 +281,13 @@ fn failures_keep_the_librarys_number() {
     assert_eq!(host.reason(&Request::Cameras), Reason::Order);
     assert_eq!(host.reason(&login("wrong")), Reason::Number(1));
     assert_eq!(host.reason(&login("nul\0")), Reason::Argument);
-    for number in [6_u32, 29, 50, 92, 105, 123, 999] {
+    for number in (1_u32..=123).chain([999]) {
         let mut host = Host::fake(&[("FAKE_NETSDK_FAIL", &format!("Login={number}"))]);
         assert_eq!(host.reason(&login("x")), Reason::Number(number));
+        let fails = format!("GetDeviceIPCInfo={number}");
+        let mut host = Host::fake(&[("FAKE_NETSDK_FAIL", &fails)]);
+        host.log_in();
+        assert_eq!(host.reason(&Request::Cameras), Reason::Number(number));
     }
     let mut host = Host::fake(&[("FAKE_NETSDK_FAIL0", "Login")]);
     assert_eq!(host.reason(&login("x")), Reason::Unsaid);
